@@ -1,0 +1,3 @@
+//! The testbed; under the name `dropd`, the daemon (see [`dropbed::cli`]).
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The two command lines. `main` calls one of these; everything else is below.
