@@ -4,7 +4,7 @@
 //! real time, even in such a test.
 
 use std::sync::LazyLock;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -13,4 +13,11 @@ static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 pub fn now_ns() -> u64 {
     // 2^64 ns are 584 years.
     u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Nanoseconds since 1970, for spans: other processes' spans are beside ours.
+/// Intervals are taken from [`now_ns`].
+pub fn unix_ns() -> u64 {
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_1970.as_nanos()).unwrap_or(u64::MAX)
 }
