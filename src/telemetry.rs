@@ -1,5 +1,7 @@
-//! What every layer did: names, the clock, and time by layer.
+//! What every layer did: names, the clock, time by layer, and where it is sent.
 
 pub mod clock;
 pub mod layers;
 pub mod names;
+pub mod propagate;
+pub mod setup;

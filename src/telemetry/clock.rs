@@ -15,9 +15,10 @@ pub fn now_ns() -> u64 {
     u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Nanoseconds since 1970, for spans: other processes' spans are beside ours.
+/// Nanoseconds since 1970, for spans, which lie beside those of other processes.
 /// Intervals are taken from [`now_ns`].
 pub fn unix_ns() -> u64 {
+    // A clock before 1970 or after 2554 is not a clock.
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since_1970.as_nanos()).unwrap_or(u64::MAX)
 }

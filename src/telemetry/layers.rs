@@ -92,6 +92,15 @@ impl LayerTimes {
         delta
     }
 
+    /// The same with `less_ns` taken off `layer`, as far as it has them: an interval
+    /// that is shorter at its ends, where only that layer was at work.
+    #[must_use]
+    pub fn shortened(mut self, layer: Layer, less_ns: u64) -> Self {
+        let slot = &mut self.0[layer as usize];
+        *slot = slot.saturating_sub(less_ns);
+        self
+    }
+
     /// Sum over all layers: the length of the interval.
     pub fn total_ns(&self) -> u64 {
         self.0.iter().sum()

@@ -40,6 +40,8 @@ pub mod attribute {
     pub const PATH: &str = "dropbed.path";
     /// `push`, `request-response` or `mount`.
     pub const MODE: &str = "dropbed.mode";
+    /// Name of the scenario's step.
+    pub const STEP: &str = "dropbed.step";
     /// First byte asked for.
     pub const OFFSET_BYTES: &str = "dropbed.offset_bytes";
     /// Bytes asked for, or carried.
@@ -51,6 +53,8 @@ pub mod attribute {
     /// Prefix of the layer times: `dropbed.layer.disk_ns` and so on, one for each
     /// [`Layer`](crate::telemetry::layers::Layer).
     pub const LAYER_PREFIX: &str = "dropbed.layer.";
+    /// Of the resource: the run that a process belongs to.
+    pub const RUN_ID: &str = "dropbed.run_id";
 }
 
 /// Environment that the daemon and the testbed read.

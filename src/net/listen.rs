@@ -1,0 +1,182 @@
+//! The accepting end: many handshakes at once, none of which can hold up another.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{Stream, StreamExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio_stream::wrappers::ReceiverStream;
+use tracing::Instrument as _;
+
+use super::SessionOptions;
+use crate::secure::establish::{self, Known, Terms};
+use crate::secure::{HandshakeError, Identity, SecureStream};
+use crate::telemetry::layers::Account;
+use crate::telemetry::names::span;
+
+/// Handshakes under way. Each costs a millisecond of one core and a few KiB, and a
+/// silent one keeps its place until the deadline: enough for every peer of a large
+/// topology to dial at once, and a bound for strangers.
+const HANDSHAKES_MAX: usize = 128;
+
+/// Connections beyond that which are told so; the rest are just closed.
+const REFUSALS_MAX: usize = 32;
+
+/// A refusal needs one round trip.
+const REFUSAL_DEADLINE_MS: u64 = 2_000;
+
+/// Finished sessions that the server has not taken yet.
+const SESSIONS_WAITING_MAX: usize = 16;
+
+/// After accept fails for want of descriptors or memory: retrying at once would
+/// only spin, and nothing tells when there are some again.
+const ACCEPT_PAUSE_MS: u64 = 100;
+
+/// A bound listening socket.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    local_address: SocketAddr,
+}
+
+impl Listener {
+    /// Listens on `address` (`host:port`; port 0 takes a free one).
+    ///
+    /// # Errors
+    /// When the address is not ours or taken.
+    pub async fn bind(address: &str) -> Result<Self, ListenError> {
+        let failed = |source| ListenError { address: address.to_owned(), source };
+        let socket = TcpListener::bind(address).await.map_err(failed)?;
+        let local_address = socket.local_addr().map_err(failed)?;
+        Ok(Self { socket, local_address })
+    }
+
+    /// Where it listens, with the real port.
+    pub const fn local_address(&self) -> SocketAddr {
+        self.local_address
+    }
+
+    /// Sessions with peers that `known` gives a name to, in the order in which
+    /// their handshakes end. Refusals are logged, never in the stream. Accepting
+    /// begins at once, in a task of the current runtime, and ends when the stream
+    /// is dropped.
+    pub fn incoming(
+        self,
+        identity: Arc<Identity>,
+        known: Arc<Known>,
+        options: SessionOptions,
+    ) -> impl Stream<Item = Result<SecureStream<TcpStream>, Infallible>> + Send + Unpin + 'static
+    {
+        let (sessions, finished) = mpsc::channel(SESSIONS_WAITING_MAX);
+        let door = Arc::new(Door { identity, known, options, sessions });
+        tokio::spawn(accept_all(self.socket, door));
+        ReceiverStream::new(finished).map(Ok)
+    }
+}
+
+/// The address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {source}; choose a free port at an address of this host")]
+pub struct ListenError {
+    /// Which address.
+    pub address: String,
+    /// The system's words.
+    pub source: io::Error,
+}
+
+/// What every handshake needs.
+struct Door {
+    identity: Arc<Identity>,
+    known: Arc<Known>,
+    options: SessionOptions,
+    sessions: mpsc::Sender<SecureStream<TcpStream>>,
+}
+
+async fn accept_all(socket: TcpListener, door: Arc<Door>) {
+    let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+    let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
+    // Dropping the set at the end aborts what is still under way.
+    let mut tasks = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            () = door.sessions.closed() => return,
+            Some(_) = tasks.join_next() => continue,
+            accepted = socket.accept() => accepted,
+        };
+        let (connection, from) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                pause_after(&error).await;
+                continue;
+            }
+        };
+        if let Ok(place) = Arc::clone(&handshakes).try_acquire_owned() {
+            let door = Arc::clone(&door);
+            tasks.spawn(async move {
+                door.admit(connection, from).await;
+                drop(place);
+            });
+        } else {
+            tracing::warn!(
+                %from,
+                "refused a connection: {HANDSHAKES_MAX} handshakes are under way; if these are \
+                 not your peers, close the port to them"
+            );
+            if let Ok(place) = Arc::clone(&refusals).try_acquire_owned() {
+                tasks.spawn(async move {
+                    // Whether it hears so changes nothing here.
+                    let _ = establish::refuse_busy(connection, REFUSAL_DEADLINE_MS).await;
+                    drop(place);
+                });
+            }
+        }
+    }
+}
+
+/// A connection that died in the queue is no reason to wait; want of descriptors,
+/// buffers or memory is.
+async fn pause_after(error: &io::Error) {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    if !matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) {
+        tracing::warn!(
+            %error,
+            "cannot accept connections for now, trying again; if it says too many open files, \
+             raise the limit (ulimit -n)"
+        );
+        tokio::time::sleep(Duration::from_millis(ACCEPT_PAUSE_MS)).await;
+    }
+}
+
+impl Door {
+    async fn admit(&self, connection: TcpStream, from: SocketAddr) {
+        let handshake = self.handshake(connection);
+        match handshake.instrument(tracing::info_span!(span::SECURE_HANDSHAKE)).await {
+            Ok(session) => {
+                // Gone means that the server stopped; so does this session.
+                let _ = self.sessions.send(session).await;
+            }
+            Err(error) => tracing::warn!(%from, %error, "refused a connection"),
+        }
+    }
+
+    async fn handshake(
+        &self,
+        connection: TcpStream,
+    ) -> Result<SecureStream<TcpStream>, HandshakeError> {
+        connection.set_nodelay(true)?;
+        let terms = Terms {
+            rekey: self.options.rekey,
+            handshake_deadline_ms: self.options.handshake_deadline_ms,
+            account: Account::new(),
+        };
+        establish::accept(connection, &self.identity, &*self.known, terms).await
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,154 @@
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::*;
+use crate::net::{DialError, dial};
+use crate::secure::{PeerId, Refusal};
+
+mod grpc;
+
+struct Daemon {
+    dialler: Identity,
+    listener: PeerId,
+    address: String,
+}
+
+impl Daemon {
+    /// A listener that knows one dialler, and its sessions.
+    async fn start() -> (Self, impl Stream<Item = SecureStream<TcpStream>> + Unpin) {
+        let dialler = Identity::generate().unwrap();
+        let identity = Arc::new(Identity::generate().unwrap());
+        let listener = Listener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_address().to_string();
+        let (known, id) = (dialler.id(), identity.id());
+        let known = move |id: &PeerId| (*id == known).then(|| "dialler".to_owned());
+        let sessions = listener.incoming(identity, Arc::new(known), SessionOptions::default());
+        (Self { dialler, listener: id, address }, sessions.map(|session| session.unwrap()))
+    }
+
+    async fn dial(&self) -> Result<SecureStream<TcpStream>, DialError> {
+        self.dial_as(&self.dialler, self.listener).await
+    }
+
+    async fn dial_as(
+        &self,
+        identity: &Identity,
+        remote: PeerId,
+    ) -> Result<SecureStream<TcpStream>, DialError> {
+        let options = SessionOptions::default();
+        dial(&self.address, "listener", remote, identity, &options, Account::new()).await
+    }
+}
+
+fn refusal(dialled: Result<SecureStream<TcpStream>, DialError>) -> Option<Refusal> {
+    match dialled.unwrap_err() {
+        DialError::Handshake { source: HandshakeError::Refused(reason), .. } => Some(reason),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn bytes_pass_both_ways_over_tcp() {
+    let (daemon, mut sessions) = Daemon::start().await;
+    let (dialled, accepted) = tokio::join!(daemon.dial(), sessions.next());
+    let (mut dialled, mut accepted) = (dialled.unwrap(), accepted.unwrap());
+    assert_eq!(accepted.handle().peer_name(), "dialler");
+    dialled.write_all(b"ask").await.unwrap();
+    dialled.shutdown().await.unwrap();
+    let mut heard = String::new();
+    accepted.read_to_string(&mut heard).await.unwrap();
+    assert_eq!(heard, "ask");
+    accepted.write_all(b"answer").await.unwrap();
+    accepted.shutdown().await.unwrap();
+    dialled.read_to_string(&mut heard).await.unwrap();
+    assert_eq!(heard, "askanswer");
+}
+
+#[tokio::test]
+async fn silent_clients_block_nobody() {
+    let (daemon, mut sessions) = Daemon::start().await;
+    let mut silent = Vec::new();
+    for _ in 0..5 {
+        silent.push(TcpStream::connect(&daemon.address).await.unwrap());
+    }
+    let mut slow = TcpStream::connect(&daemon.address).await.unwrap();
+    slow.write_all(b"drop\x01").await.unwrap();
+    let (dialled, accepted) = tokio::join!(daemon.dial(), sessions.next());
+    dialled.unwrap();
+    accepted.unwrap();
+}
+
+#[tokio::test]
+async fn strangers_and_wrong_ids_are_refused_and_never_reach_the_server() {
+    let (daemon, mut sessions) = Daemon::start().await;
+    let stranger = Identity::generate().unwrap();
+    let refused = daemon.dial_as(&stranger, daemon.listener).await;
+    assert_eq!(refusal(refused), Some(Refusal::UnknownPeer));
+    let refused = daemon.dial_as(&daemon.dialler, stranger.id()).await;
+    assert_eq!(refusal(refused), Some(Refusal::NotForMe));
+    // The next session of the server is the next good one.
+    let (dialled, accepted) = tokio::join!(daemon.dial(), sessions.next());
+    dialled.unwrap();
+    assert_eq!(accepted.unwrap().handle().peer_id(), daemon.dialler.id());
+}
+
+#[tokio::test]
+async fn beyond_the_bound_a_peer_is_told_to_come_back() {
+    let (daemon, mut sessions) = Daemon::start().await;
+    let mut silent = Vec::new();
+    for _ in 0..HANDSHAKES_MAX {
+        silent.push(TcpStream::connect(&daemon.address).await.unwrap());
+    }
+    assert_eq!(refusal(daemon.dial().await), Some(Refusal::Busy));
+    // They leave, and there is room again as soon as the listener has noticed.
+    drop(silent);
+    let connected = async {
+        while let Err(error) = daemon.dial().await {
+            assert_eq!(refusal(Err(error)), Some(Refusal::Busy));
+        }
+    };
+    let ((), accepted) = tokio::join!(connected, sessions.next());
+    accepted.unwrap();
+}
+
+#[tokio::test]
+async fn a_dropped_stream_stops_listening() {
+    let (daemon, sessions) = Daemon::start().await;
+    let mut waiting = TcpStream::connect(&daemon.address).await.unwrap();
+    drop(sessions);
+    // The handshake under way is given up: the connection ends.
+    assert!(matches!(waiting.read(&mut [0]).await, Ok(0) | Err(_)));
+    let error = daemon.dial().await.unwrap_err();
+    assert!(matches!(error, DialError::Connect { .. } | DialError::Handshake { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn nobody_there_is_said_so() {
+    let (daemon, _sessions) = Daemon::start().await;
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap().to_string();
+    drop(free);
+    let options = SessionOptions::default();
+    let dialled =
+        dial(&address, "x", daemon.listener, &daemon.dialler, &options, Account::new()).await;
+    let error = dialled.unwrap_err();
+    assert!(matches!(error, DialError::Connect { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_named() {
+    let taken = Listener::bind("127.0.0.1:0").await.unwrap();
+    let address = taken.local_address().to_string();
+    let error = Listener::bind(&address).await.unwrap_err();
+    assert!(error.to_string().contains(&address), "{error}");
+}
+
+#[tokio::test]
+async fn want_of_descriptors_pauses_and_a_dead_connection_does_not() {
+    tokio::time::pause();
+    let start = tokio::time::Instant::now();
+    pause_after(&io::ErrorKind::ConnectionAborted.into()).await;
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    // EMFILE
+    pause_after(&io::Error::from_raw_os_error(24)).await;
+    assert!(start.elapsed() >= Duration::from_millis(ACCEPT_PAUSE_MS));
+}

@@ -1,0 +1,195 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::secure::rekey::SECRET_BYTES;
+
+fn ends() -> (Sealer, Opener) {
+    let secret = || Secret::new([7; SECRET_BYTES]);
+    (Sealer::new(secret()), Opener::new(secret()))
+}
+
+fn data(sealer: &mut Sealer, bytes: &[u8]) -> Vec<u8> {
+    let mut record = Vec::new();
+    let sealed = sealer.seal_data(&[IoSlice::new(bytes)], usize::MAX, &mut record).unwrap();
+    assert_eq!(sealed, bytes.len());
+    record
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Data(Vec<Vec<u8>>),
+    Update(bool, u32),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let bytes = prop::collection::vec(any::<u8>(), 0..600);
+    let step = prop_oneof![
+        4 => prop::collection::vec(bytes, 0..4).prop_map(Step::Data),
+        1 => any::<(bool, u32)>().prop_map(|(asks, seen)| Step::Update(asks, seen)),
+    ];
+    prop::collection::vec(step, 0..30)
+}
+
+proptest! {
+    #[test]
+    fn what_is_sealed_is_opened(steps in steps()) {
+        let (mut sealer, mut opener) = ends();
+        for step in steps {
+            let mut record = Vec::new();
+            match step {
+                Step::Data(parts) => {
+                    let slices: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
+                    sealer.seal_data(&slices, usize::MAX, &mut record).unwrap();
+                    let Ok(Opened::Data(range)) = opener.open(&mut record) else {
+                        panic!("not data");
+                    };
+                    prop_assert_eq!(&record[range], parts.concat());
+                }
+                Step::Update(asks, seen_epoch) => {
+                    let update = KeyUpdate { asks, seen_epoch };
+                    sealer.seal_key_update(update, &mut record).unwrap();
+                    prop_assert_eq!(record.len(), KEY_UPDATE_WIRE_BYTES);
+                    prop_assert_eq!(opener.open(&mut record), Ok(Opened::KeyUpdate(update)));
+                }
+            }
+            prop_assert_eq!(sealer.epoch(), opener.epoch());
+        }
+    }
+}
+
+#[test]
+fn every_bit_of_a_record_counts() {
+    let (mut sealer, _) = ends();
+    let record = data(&mut sealer, b"forty bytes of a file that matters a lot");
+    for bit in 0..record.len() * 8 {
+        let mut changed = record.clone();
+        changed[bit / 8] ^= 1 << (bit % 8);
+        let untouched = changed.clone();
+        let error = ends().1.open(&mut changed).unwrap_err();
+        let expected = match bit / 8 {
+            0..4 => matches!(error, RecordError::Length(_) | RecordError::Truncated),
+            4..16 => matches!(
+                error,
+                RecordError::OutOfOrder { expected_epoch: 0, expected_counter: 0, .. }
+            ),
+            _ => error == RecordError::Forged { epoch: 0, counter: 0 },
+        };
+        assert!(expected, "bit {bit}: {error:?}");
+        assert_eq!(changed, untouched, "bit {bit}: plaintext came out of a forged record");
+    }
+}
+
+#[test]
+fn a_length_that_is_changed_together_with_the_record_is_forged() {
+    let (mut sealer, mut opener) = ends();
+    let mut record = data(&mut sealer, b"abcdef");
+    record.remove(20);
+    record[3] -= 1;
+    assert_eq!(opener.open(&mut record), Err(RecordError::Forged { epoch: 0, counter: 0 }));
+}
+
+#[test]
+fn only_the_next_record_is_taken_and_an_error_is_for_good() {
+    let (mut sealer, mut opener) = ends();
+    let (mut first, mut second) = (data(&mut sealer, b"1"), data(&mut sealer, b"2"));
+    opener.open(&mut first.clone()).unwrap();
+    let error = opener.open(&mut first).unwrap_err();
+    let expected = RecordError::OutOfOrder {
+        expected_epoch: 0,
+        expected_counter: 1,
+        found_epoch: 0,
+        found_counter: 0,
+    };
+    assert_eq!(error, expected);
+    assert_eq!(opener.open(&mut second), Err(expected), "failed is failed");
+}
+
+#[test]
+fn a_record_of_an_old_epoch_is_not_taken() {
+    let (mut sealer, mut opener) = ends();
+    let mut old = data(&mut sealer, b"old");
+    let mut update = Vec::new();
+    sealer.seal_key_update(KeyUpdate { asks: false, seen_epoch: 0 }, &mut update).unwrap();
+    opener.open(&mut old.clone()).unwrap();
+    opener.open(&mut update).unwrap();
+    let error = opener.open(&mut old).unwrap_err();
+    assert!(matches!(error, RecordError::OutOfOrder { expected_epoch: 1, found_epoch: 0, .. }));
+}
+
+#[test]
+fn a_record_under_the_wrong_epoch_s_key_is_forged() {
+    let (mut sealer, _) = ends();
+    let mut opener = ends().1;
+    sealer.0.ratchet.advance().unwrap();
+    sealer.0.cipher = cipher(&sealer.0.ratchet);
+    let mut record = data(&mut sealer, b"ahead");
+    // Pretend it is of epoch 0, which the receiver expects.
+    record[4..8].fill(0);
+    assert_eq!(opener.open(&mut record), Err(RecordError::Forged { epoch: 0, counter: 0 }));
+}
+
+#[test]
+fn close_is_the_end_at_both_ends() {
+    let (mut sealer, mut opener) = ends();
+    assert_eq!(opener.handle_end(), Err(RecordError::Truncated));
+    let mut close = Vec::new();
+    sealer.seal_close(&mut close).unwrap();
+    let mut more = Vec::new();
+    assert_eq!(sealer.seal_data(&[], 0, &mut more), Err(RecordError::AfterClose));
+    assert!(more.is_empty());
+    assert_eq!(opener.open(&mut close), Ok(Opened::Close));
+    assert_eq!(opener.handle_end(), Ok(()));
+    assert_eq!(opener.open(&mut close), Err(RecordError::AfterClose));
+}
+
+#[test]
+fn large_writes_are_cut_to_records() {
+    let (mut sealer, mut opener) = ends();
+    let bytes = vec![5; RECORD_PAYLOAD_BYTES_MAX + 1];
+    let mut record = Vec::new();
+    let sealed = sealer.seal_data(&[IoSlice::new(&bytes)], usize::MAX, &mut record).unwrap();
+    assert_eq!(sealed, RECORD_PAYLOAD_BYTES_MAX);
+    assert!(matches!(opener.open(&mut record), Ok(Opened::Data(range)) if range.len() == sealed));
+}
+
+#[test]
+fn a_key_is_used_up_at_both_ends() {
+    let (mut sealer, mut opener) = ends();
+    sealer.0.counter = RECORDS_PER_KEY_MAX - 1;
+    opener.direction.counter = RECORDS_PER_KEY_MAX - 1;
+    let mut last = data(&mut sealer, b"last");
+    opener.open(&mut last).unwrap();
+    let used_up = RecordError::KeyUsedUp { epoch: 0 };
+    assert_eq!(sealer.seal_data(&[], 0, &mut Vec::new()), Err(used_up));
+    assert_eq!(opener.open(&mut last), Err(used_up));
+}
+
+#[test]
+fn a_peer_that_sends_only_control_is_cut_off() {
+    let (mut sealer, mut opener) = ends();
+    let mut update = |opener: &mut Opener| {
+        let mut record = Vec::new();
+        let update = KeyUpdate { asks: true, seen_epoch: 0 };
+        sealer.seal_key_update(update, &mut record).unwrap();
+        opener.open(&mut record)
+    };
+    for _ in 0..EMPTY_RUN_RECORDS_MAX {
+        update(&mut opener).unwrap();
+    }
+    assert_eq!(update(&mut opener), Err(RecordError::NothingButControl));
+}
+
+#[test]
+fn authentic_nonsense_is_an_error() {
+    let cases: [(u8, &[u8], RecordError); 4] = [
+        (0, b"", RecordError::UnknownContent(0)),
+        (4, b"", RecordError::UnknownContent(4)),
+        (2, &[2, 0, 0, 0, 0], RecordError::Malformed { content: 2, bytes: 5 }),
+        (3, b"x", RecordError::Malformed { content: 3, bytes: 1 }),
+    ];
+    for (content, payload, expected) in cases {
+        let (_, mut opener) = ends();
+        let plaintext = [&[content], payload].concat();
+        assert_eq!(opener.interpret(&plaintext), Err(expected));
+    }
+}

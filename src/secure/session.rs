@@ -1,0 +1,298 @@
+//! What the rest of the daemon sees of a live stream: who is at the other end,
+//! what it has carried, and the wish for new keys.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::task::{Wake, Waker};
+
+use futures::task::AtomicWaker;
+use tokio::sync::Notify;
+
+use super::identity::PeerId;
+use crate::telemetry::clock;
+use crate::telemetry::layers::{Account, Layer};
+
+static NEXT_SESSION_ID: AtomicU64 = AtomicU64::new(1);
+
+/// Which end of the connection this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// We accepted it, so we serve: time without room to write is
+    /// [`Layer::TcpWait`].
+    Accepted,
+    /// We dialled, so we read: time without bytes to read is [`Layer::TcpWait`].
+    Dialled,
+}
+
+/// One session, as long as anybody asks about it; the stream itself may be gone.
+#[derive(Clone)]
+pub struct SessionHandle(pub(super) Arc<Shared>);
+
+impl SessionHandle {
+    /// The other end, authenticated by the handshake.
+    pub fn peer_id(&self) -> PeerId {
+        self.0.peer_id
+    }
+
+    /// What we call the other end.
+    pub fn peer_name(&self) -> &str {
+        &self.0.peer_name
+    }
+
+    /// Unique in the process.
+    pub fn session_id(&self) -> u64 {
+        self.0.session_id
+    }
+
+    /// True when we dialled.
+    pub fn dialled(&self) -> bool {
+        self.0.side == Side::Dialled
+    }
+
+    /// What the session has carried so far. Each field is exact; together they
+    /// are not one instant.
+    pub fn counters(&self) -> Counters {
+        self.0.counters()
+    }
+
+    /// Where the session's layers charge their time.
+    pub fn account(&self) -> &Account {
+        &self.0.account
+    }
+
+    /// Epochs now: sent, received.
+    pub fn epochs(&self) -> (u32, u32) {
+        let tally = &self.0.tally;
+        (tally.epoch_sent.load(Ordering::Acquire), tally.epoch_received.load(Ordering::Acquire))
+    }
+
+    /// Starts the measurement of [`Counters::rekey_gap_ns_max`] anew. Silence before
+    /// a transfer is no pause of its byte stream.
+    pub fn measure_gaps_from_now(&self) {
+        self.0.tally.gaps_from_ns.store(clock::now_ns(), Ordering::Relaxed);
+        self.0.tally.rekey_gap_ns_max.store(0, Ordering::Relaxed);
+    }
+
+    /// Moves both directions to their next epoch, soon, also on an idle session.
+    /// Requests made before the first is carried out are one. Wait for the end of
+    /// it with [`epochs_beyond`](Self::epochs_beyond).
+    pub fn request_rekey(&self) {
+        self.0.rekey_requested.store(true, Ordering::Release);
+        self.0.wake_by_ref();
+    }
+
+    /// Resolves when both epochs are greater than these. Waits for ever when the
+    /// session ends before: give it a deadline, or select with
+    /// [`closed`](Self::closed). Cancel-safe.
+    pub async fn epochs_beyond(&self, sent: u32, received: u32) {
+        self.changed_until(|handle| {
+            let now = handle.epochs();
+            now.0 > sent && now.1 > received
+        })
+        .await;
+    }
+
+    /// Whether the session can carry nothing more: closed by the peer, failed, or
+    /// dropped here.
+    pub fn is_closed(&self) -> bool {
+        self.0.closed.load(Ordering::Acquire)
+    }
+
+    /// Resolves when [`is_closed`](Self::is_closed). Cancel-safe.
+    pub async fn closed(&self) {
+        self.changed_until(Self::is_closed).await;
+    }
+
+    async fn changed_until(&self, holds: impl Fn(&Self) -> bool) {
+        loop {
+            let mut changed = std::pin::pin!(self.0.changed.notified());
+            // From here on no notification is lost, so the check cannot miss one.
+            changed.as_mut().enable();
+            if holds(self) {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+impl fmt::Debug for SessionHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionHandle")
+            .field("session_id", &self.0.session_id)
+            .field("peer_name", &self.0.peer_name)
+            .field("side", &self.0.side)
+            .finish_non_exhaustive()
+    }
+}
+
+/// `SessionCounters` of `control.proto`, without the layers: cumulative since the
+/// handshake, whose own bytes are not in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// What we call the other end.
+    pub peer: String,
+    /// True when we dialled.
+    pub dialled: bool,
+    /// Unique in the process.
+    pub session_id: u64,
+    /// Epoch of the next record we send.
+    pub epoch_sent: u32,
+    /// Epoch of the next record we expect.
+    pub epoch_received: u32,
+    /// Records sealed, control records included.
+    pub records_sent: u64,
+    /// Records opened, control records included.
+    pub records_received: u64,
+    /// Bytes of the stream, as our writer gave them.
+    pub plain_bytes_sent: u64,
+    /// Bytes of the stream, as the peer's writer gave them.
+    pub plain_bytes_received: u64,
+    /// Bytes that the transport took.
+    pub wire_bytes_sent: u64,
+    /// Bytes that the transport gave.
+    pub wire_bytes_received: u64,
+    /// Time spent sealing, the gathering of the plaintext included.
+    pub seal_ns: u64,
+    /// Time spent opening.
+    pub open_ns: u64,
+    /// Time in which something was to be written and the transport took nothing.
+    pub write_blocked_ns: u64,
+    /// Time in which a reader waited and the transport had nothing.
+    pub read_wait_ns: u64,
+    /// Longest time between the last data record of an epoch and the first of the
+    /// next, as received.
+    pub rekey_gap_ns_max: u64,
+}
+
+/// The numbers behind [`Counters`]. Each has one writer, the task with the stream.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) epoch_sent: AtomicU32,
+    pub(super) epoch_received: AtomicU32,
+    pub(super) records_sent: AtomicU64,
+    pub(super) records_received: AtomicU64,
+    pub(super) plain_bytes_sent: AtomicU64,
+    pub(super) plain_bytes_received: AtomicU64,
+    pub(super) wire_bytes_sent: AtomicU64,
+    pub(super) wire_bytes_received: AtomicU64,
+    pub(super) seal_ns: AtomicU64,
+    pub(super) open_ns: AtomicU64,
+    pub(super) write_blocked_ns: AtomicU64,
+    pub(super) read_wait_ns: AtomicU64,
+    pub(super) rekey_gap_ns_max: AtomicU64,
+    /// When the measurement of gaps began; 0: with the session.
+    pub(super) gaps_from_ns: AtomicU64,
+}
+
+/// What a stream and its handles share.
+pub(super) struct Shared {
+    peer_id: PeerId,
+    peer_name: String,
+    session_id: u64,
+    side: Side,
+    account: Account,
+    pub(super) tally: Tally,
+    rekey_requested: AtomicBool,
+    closed: AtomicBool,
+    /// An epoch or `closed` has changed.
+    changed: Notify,
+    /// The tasks that poll the two halves of the stream. Either can carry out
+    /// what is pending, so both are woken.
+    pub(super) reader: AtomicWaker,
+    pub(super) writer: AtomicWaker,
+}
+
+impl Shared {
+    pub(super) fn new(peer_id: PeerId, peer_name: String, side: Side, account: Account) -> Self {
+        Self {
+            peer_id,
+            peer_name,
+            session_id: NEXT_SESSION_ID.fetch_add(1, Ordering::Relaxed),
+            side,
+            account,
+            tally: Tally::default(),
+            rekey_requested: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            changed: Notify::new(),
+            reader: AtomicWaker::new(),
+            writer: AtomicWaker::new(),
+        }
+    }
+
+    pub(super) const fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// The layer that a wait of the reading half belongs to.
+    pub(super) fn read_wait_layer(&self) -> Option<Layer> {
+        (self.side == Side::Dialled).then_some(Layer::TcpWait)
+    }
+
+    /// The layer that a wait of the writing half belongs to.
+    pub(super) fn write_wait_layer(&self) -> Option<Layer> {
+        (self.side == Side::Accepted).then_some(Layer::TcpWait)
+    }
+
+    pub(super) fn take_rekey_request(&self) -> bool {
+        // The plain load keeps the cache line shared on the hot path.
+        self.rekey_requested.load(Ordering::Acquire)
+            && self.rekey_requested.swap(false, Ordering::AcqRel)
+    }
+
+    pub(super) fn epoch_sent(&self, epoch: u32) {
+        self.tally.epoch_sent.store(epoch, Ordering::Release);
+        self.changed.notify_waiters();
+    }
+
+    pub(super) fn epoch_received(&self, epoch: u32) {
+        self.tally.epoch_received.store(epoch, Ordering::Release);
+        self.changed.notify_waiters();
+    }
+
+    pub(super) fn close(&self) {
+        if !self.closed.swap(true, Ordering::AcqRel) {
+            self.changed.notify_waiters();
+        }
+    }
+
+    fn counters(&self) -> Counters {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let tally = &self.tally;
+        Counters {
+            peer: self.peer_name.clone(),
+            dialled: self.side == Side::Dialled,
+            session_id: self.session_id,
+            epoch_sent: tally.epoch_sent.load(Ordering::Acquire),
+            epoch_received: tally.epoch_received.load(Ordering::Acquire),
+            records_sent: load(&tally.records_sent),
+            records_received: load(&tally.records_received),
+            plain_bytes_sent: load(&tally.plain_bytes_sent),
+            plain_bytes_received: load(&tally.plain_bytes_received),
+            wire_bytes_sent: load(&tally.wire_bytes_sent),
+            wire_bytes_received: load(&tally.wire_bytes_received),
+            seal_ns: load(&tally.seal_ns),
+            open_ns: load(&tally.open_ns),
+            write_blocked_ns: load(&tally.write_blocked_ns),
+            read_wait_ns: load(&tally.read_wait_ns),
+            rekey_gap_ns_max: load(&tally.rekey_gap_ns_max),
+        }
+    }
+}
+
+impl Wake for Shared {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.reader.wake();
+        self.writer.wake();
+    }
+}
+
+/// A waker of both halves.
+pub(super) fn both_halves(shared: &Arc<Shared>) -> Waker {
+    Waker::from(Arc::clone(shared))
+}
