@@ -3,6 +3,17 @@
 use bytes::Bytes;
 use futures::future::BoxFuture;
 
+pub mod client;
+mod convert;
+pub mod limits;
+pub mod pull;
+mod push;
+mod reads;
+pub mod service;
+mod sink;
+pub(crate) mod spans;
+pub mod status;
+
 /// What a file is at one moment; see `Version` in `drop.proto`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Version {
@@ -148,3 +159,6 @@ pub trait Remote: Send + Sync + 'static {
     /// The account that reads of this peer are charged to.
     fn account(&self) -> crate::telemetry::layers::Account;
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,203 @@
+//! The serving side: what `drop.proto` says, from one share.
+
+use std::sync::Arc;
+
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt as _};
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{limits, spans};
+use crate::proto::drop as wire;
+use crate::proto::drop::drop_server::{Drop as DropCalls, DropServer};
+use crate::source::{SharePath, Source, SourceError};
+use crate::telemetry::layers::{Account, Layer};
+use crate::telemetry::propagate;
+
+mod call;
+mod ranged;
+
+use call::Call;
+
+/// Who is at the other end of a call.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The peer's name.
+    pub peer: String,
+    /// The account of its session.
+    pub account: Account,
+}
+
+/// Finds the caller in what the connection put into a request's extensions.
+pub type FindCaller = fn(&http::Extensions) -> Option<Caller>;
+
+/// Serves one share to every session.
+#[derive(Clone, Debug)]
+pub struct Service {
+    source: Arc<Source>,
+    find_caller: FindCaller,
+}
+
+impl Service {
+    /// The gRPC service, with its message limits set.
+    pub fn server(source: Arc<Source>, find_caller: FindCaller) -> DropServer<Self> {
+        DropServer::new(Self { source, find_caller })
+            .max_decoding_message_size(limits::MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(limits::MESSAGE_BYTES_MAX)
+    }
+
+    fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
+        (self.find_caller)(request.extensions())
+            .ok_or_else(|| Status::unauthenticated("the connection is no session"))
+    }
+}
+
+#[tonic::async_trait]
+impl DropCalls for Service {
+    type ListStream = BoxStream<'static, Result<wire::ListReply, Status>>;
+    type StreamFileStream = BoxStream<'static, Result<wire::FilePart, Status>>;
+    type ReadStream = BoxStream<'static, Result<wire::ReadReply, Status>>;
+
+    async fn list(
+        &self,
+        request: Request<wire::ListRequest>,
+    ) -> Result<Response<Self::ListStream>, Status> {
+        let path = SharePath::parse(&request.get_ref().path)?;
+        let source = Arc::clone(&self.source);
+        let batches = on_disk(move || {
+            let mut listing = source.list(&path)?;
+            let mut batches = Vec::new();
+            loop {
+                let entries = listing.next_batch(limits::LIST_BATCH_ENTRIES_MAX);
+                if entries.is_empty() {
+                    return Ok(batches);
+                }
+                let entries = entries.into_iter().map(Into::into).collect();
+                batches.push(Ok(wire::ListReply { entries }));
+            }
+        })
+        .await?;
+        Ok(Response::new(futures::stream::iter(batches).boxed()))
+    }
+
+    async fn stat(
+        &self,
+        request: Request<wire::StatRequest>,
+    ) -> Result<Response<wire::StatReply>, Status> {
+        let path = SharePath::parse(&request.get_ref().path)?;
+        let source = Arc::clone(&self.source);
+        let entry = on_disk(move || source.stat(&path)).await?;
+        Ok(Response::new(wire::StatReply { entry: Some(entry.into()) }))
+    }
+
+    async fn stream_file(
+        &self,
+        request: Request<wire::StreamFileRequest>,
+    ) -> Result<Response<Self::StreamFileStream>, Status> {
+        let caller = self.caller(&request)?;
+        let span = spans::call(&caller.peer, &request.get_ref().path, "push");
+        propagate::set_parent(&span, propagate::extract(&request));
+        let call = Call::new(caller.account, span);
+        Ok(Response::new(push(&self.source, call, request.into_inner()).await?.boxed()))
+    }
+
+    async fn read(
+        &self,
+        request: Request<Streaming<wire::ReadRequest>>,
+    ) -> Result<Response<Self::ReadStream>, Status> {
+        let caller = self.caller(&request)?;
+        let span = spans::call(&caller.peer, "", "request-response");
+        propagate::set_parent(&span, propagate::extract(&request));
+        let call = Call::new(caller.account, span);
+        let replies = ranged::replies(Arc::clone(&self.source), call, request.into_inner());
+        Ok(Response::new(replies.boxed()))
+    }
+
+    async fn ping(
+        &self,
+        request: Request<wire::PingRequest>,
+    ) -> Result<Response<wire::PingReply>, Status> {
+        let payload = request.into_inner().payload;
+        if payload.len() > limits::PING_BYTES_MAX {
+            let reason = format!("a ping carries at most {} bytes", limits::PING_BYTES_MAX);
+            return Err(Status::invalid_argument(reason));
+        }
+        Ok(Response::new(wire::PingReply { payload }))
+    }
+}
+
+/// The parts of a file. A few are read ahead, so that disk and network overlap;
+/// flow control holds the stream, and with it the disk, back.
+async fn push(
+    source: &Arc<Source>,
+    call: Call,
+    request: wire::StreamFileRequest,
+) -> Result<impl Stream<Item = Result<wire::FilePart, Status>> + Send + use<>, Status> {
+    let path = SharePath::parse(&request.path)?;
+    let part_bytes = match request.part_bytes {
+        0 => limits::PART_BYTES_DEFAULT,
+        asked if asked <= limits::CHUNK_BYTES_MAX => asked,
+        asked => return Err(too_large(asked)),
+    };
+    let call = call.answering();
+    let opening = Arc::clone(source);
+    let file = on_disk(move || opening.open_file(&path)).await?;
+    let version = request.version.map_or_else(|| file.version(), Into::into);
+    if version != file.version() {
+        return Err(SourceError::Changed.into());
+    }
+    let Some(rest_bytes) = version.size_bytes.checked_sub(request.offset_bytes) else {
+        return Err(Status::invalid_argument("the offset lies behind the end of the file"));
+    };
+    let length_bytes = match request.length_bytes {
+        0 => rest_bytes,
+        asked => asked.min(rest_bytes),
+    };
+    let span = spans::serve(call.span(), &request.path, request.offset_bytes, length_bytes);
+    let file = Arc::new(file);
+    let end_bytes = request.offset_bytes + length_bytes;
+    let ranges = part_ranges(request.offset_bytes, end_bytes, part_bytes);
+    Ok(ranges
+        .map(move |(offset_bytes, length_bytes)| {
+            let (file, account) = (Arc::clone(&file), call.account().clone());
+            let read_span = spans::disk_read(&span, offset_bytes, length_bytes);
+            call.add_bytes(u64::from(length_bytes));
+            async move {
+                let data = on_disk(move || {
+                    let _disk = account.enter(Layer::Disk);
+                    read_span.in_scope(|| file.read(&version, offset_bytes, length_bytes))
+                })
+                .await?;
+                let first = offset_bytes == request.offset_bytes;
+                Ok(wire::FilePart { version: first.then(|| version.into()), offset_bytes, data })
+            }
+        })
+        .buffered(limits::READ_AHEAD_PARTS))
+}
+
+/// Offsets and lengths of the parts from `offset` to `end`; an empty file or
+/// range still has one, for the version travels with it.
+fn part_ranges(offset: u64, end: u64, part_bytes: u32) -> impl Stream<Item = (u64, u32)> + Send {
+    let mut next = Some(offset);
+    futures::stream::iter(std::iter::from_fn(move || {
+        let offset = next?;
+        let length = u32::try_from(end - offset).map_or(part_bytes, |rest| rest.min(part_bytes));
+        let following = offset + u64::from(length);
+        next = (following < end).then_some(following);
+        Some((offset, length))
+    }))
+}
+
+/// Runs `work` where it may block. A panic in it is our bug, and fails the call.
+async fn on_disk<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, SourceError> + Send + 'static,
+) -> Result<T, Status> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Ok(done?),
+        Err(error) => Err(Status::internal(format!("the disk's thread failed: {error}"))),
+    }
+}
+
+fn too_large(asked_bytes: u32) -> Status {
+    let most = limits::CHUNK_BYTES_MAX;
+    Status::invalid_argument(format!("{asked_bytes} bytes asked for at once, at most {most} are"))
+}
