@@ -1,1 +1,3 @@
 //! The two command lines. `main` calls one of these; everything else is below.
+
+pub mod dropd;

@@ -1,3 +1,7 @@
-//! The daemon.
+//! The daemon and its command line.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    dropbed::cli::dropd::main(std::env::args_os())
+}

@@ -1,0 +1,209 @@
+//! Commands that ask a running daemon.
+
+use std::path::{Path, PathBuf};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+use tonic::Code;
+
+use super::{Command, FAILED, Failure, Global, INTERRUPTED, ModeArg, PullArgs, WRONG_INPUT};
+use crate::daemon::control_client::{ControlClient, connect};
+use crate::proto::control as wire;
+use crate::proto::control::destination::To;
+use crate::proto::control::transfer_event::Event;
+
+pub(super) fn ask(command: Command, global: &Global) -> Result<(), Failure> {
+    let address = global.address()?;
+    let json = global.json;
+    Runtime::new().map_err(Failure::failed)?.block_on(async {
+        let mut client = connect(&address).await.map_err(Failure::failed)?;
+        tokio::select! {
+            done = answer(&mut client, command, json) => done,
+            interrupted = tokio::signal::ctrl_c() => {
+                interrupted.map_err(Failure::failed)?;
+                Err(Failure::new(INTERRUPTED, ""))
+            }
+        }
+    })
+}
+
+async fn answer(client: &mut ControlClient, command: Command, json: bool) -> Result<(), Failure> {
+    match command {
+        Command::Status => {
+            let status = client.status(wire::StatusRequest {}).await.map_err(refused)?;
+            print_status(&status.into_inner(), json);
+        }
+        Command::Peers => {
+            let peers = client.peers(wire::PeersRequest {}).await.map_err(refused)?;
+            peers.into_inner().peers.iter().for_each(|peer| print_peer(peer, json));
+        }
+        Command::Ls { path } => {
+            let (peer, path) = path.split_once('/').unwrap_or((&path, ""));
+            let request = wire::ListRequest { peer: peer.to_owned(), path: path.to_owned() };
+            let entries = client.list(request).await.map_err(refused)?;
+            entries.into_inner().entries.iter().for_each(|entry| print_entry(entry, json));
+        }
+        Command::Pull(args) => pull(client, args, json).await?,
+        Command::Rekey { peer } => {
+            let epochs = client.rekey(wire::RekeyRequest { peer }).await.map_err(refused)?;
+            let wire::RekeyReply { epoch_sent, epoch_received } = epochs.into_inner();
+            if json {
+                println!(
+                    "{}",
+                    json!({ "epoch_sent": epoch_sent, "epoch_received": epoch_received })
+                );
+            } else {
+                println!("epochs: sent {epoch_sent}, received {epoch_received}");
+            }
+        }
+        Command::Stop => {
+            client.stop(wire::StopRequest {}).await.map_err(refused)?;
+        }
+        Command::Id(_) | Command::Run(_) | Command::Read { .. } => {
+            unreachable!("these ask no daemon and are done in `main`")
+        }
+    }
+    Ok(())
+}
+
+async fn pull(client: &mut ControlClient, args: PullArgs, json: bool) -> Result<(), Failure> {
+    let Some((peer, path)) = args.path.split_once('/') else {
+        return Err(Failure::new(WRONG_INPUT, "the path must be <peer>/<path>"));
+    };
+    let to = if args.hash { To::HashOnly(true) } else { To::Path(output(&args, path)?) };
+    let mode = match args.mode {
+        ModeArg::Push => wire::Mode::Push,
+        ModeArg::RequestResponse => wire::Mode::RequestResponse,
+    };
+    let request = wire::PullRequest {
+        peer: peer.to_owned(),
+        path: path.to_owned(),
+        mode: mode.into(),
+        chunk_bytes: args.chunk_bytes,
+        depth: args.depth,
+        destination: Some(wire::Destination { to: Some(to) }),
+        rekey_at_bytes: Vec::new(),
+    };
+    // Drawn on standard error, and only on a terminal.
+    let bar = if json { ProgressBar::hidden() } else { bar() };
+    let mut events = client.pull(request).await.map_err(refused)?.into_inner();
+    while let Some(event) = events.message().await.map_err(refused)? {
+        match event.event {
+            Some(Event::Progress(progress)) => {
+                bar.set_length(progress.bytes_total);
+                bar.set_position(progress.bytes);
+            }
+            Some(Event::Done(done)) => {
+                bar.finish_and_clear();
+                print_done(&done, json);
+                return Ok(());
+            }
+            None => {}
+        }
+    }
+    Err(Failure::failed("the daemon ended before the transfer did"))
+}
+
+/// An absolute path, for the daemon runs elsewhere.
+fn output(args: &PullArgs, path: &str) -> Result<String, Failure> {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let output = args.output.clone().unwrap_or_else(|| PathBuf::from(name));
+    let output = if output.is_dir() { output.join(name) } else { output };
+    let absolute = std::path::absolute(&output)
+        .map_err(|error| Failure::new(WRONG_INPUT, format!("{}: {error}", output.display())))?;
+    let text = absolute.to_str().map(str::to_owned);
+    text.ok_or_else(|| Failure::new(WRONG_INPUT, format!("{}: not UTF-8", lossy(&absolute))))
+}
+
+fn lossy(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+fn bar() -> ProgressBar {
+    let template = "{bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
+    let style = ProgressStyle::with_template(template);
+    let bar = ProgressBar::new(0);
+    match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+fn print_status(status: &wire::StatusReply, json: bool) {
+    if json {
+        let value = json!({
+            "name": status.name, "id": status.id, "version": status.version,
+            "listen_address": status.listen_address, "share_dir": status.share_dir,
+            "mount_dir": status.mount_dir, "mounted": status.mounted,
+            "uptime_ms": status.uptime_ms, "process_id": status.process_id,
+            "peers": status.peers.iter().map(peer_value).collect::<Vec<_>>(),
+        });
+        println!("{value}");
+        return;
+    }
+    println!("{} ({}), process {}", status.name, status.version, status.process_id);
+    println!("id      {}", status.id);
+    println!("listens {}", status.listen_address);
+    println!("serves  {}", status.share_dir);
+    println!("mount   {}", if status.mounted { &status.mount_dir } else { "none" });
+    status.peers.iter().for_each(|peer| print_peer(peer, false));
+}
+
+fn peer_value(peer: &wire::PeerStatus) -> Value {
+    json!({
+        "name": peer.name, "id": peer.id, "address": peer.address,
+        "connected": peer.connected, "last_error": peer.last_error,
+    })
+}
+
+fn print_peer(peer: &wire::PeerStatus, json: bool) {
+    if json {
+        println!("{}", peer_value(peer));
+        return;
+    }
+    let state = match (peer.connected, peer.last_error.as_str()) {
+        (true, _) => "connected",
+        (false, "") => "not dialled",
+        (false, error) => error,
+    };
+    println!("peer    {} {} {} {state}", peer.name, peer.id, peer.address);
+}
+
+fn print_entry(entry: &wire::ListEntry, json: bool) {
+    if json {
+        let value = json!({
+            "name": entry.name, "directory": entry.directory,
+            "size_bytes": entry.size_bytes, "mtime_s": entry.mtime_s,
+        });
+        println!("{value}");
+    } else if entry.directory {
+        println!("{:>14} {}/", "-", entry.name.escape_debug());
+    } else {
+        println!("{:>14} {}", entry.size_bytes, entry.name.escape_debug());
+    }
+}
+
+fn print_done(done: &wire::TransferDone, json: bool) {
+    let digest: String = done.blake3.iter().map(|byte| format!("{byte:02x}")).collect();
+    if json {
+        let value = json!({
+            "bytes": done.bytes, "wall_ns": done.wall_ns, "first_byte_ns": done.first_byte_ns,
+            "gap_ns_max": done.gap_ns_max, "blake3": digest,
+            "chunk_bytes": done.chunk_bytes, "depth": done.depth,
+        });
+        println!("{value}");
+        return;
+    }
+    // Whole milliseconds are enough for eyes.
+    println!("{} bytes in {} ms {digest}", done.bytes, done.wall_ns / 1_000_000);
+}
+
+/// Bad requests are the caller's to mend.
+fn refused(status: tonic::Status) -> Failure {
+    let exit_code = match status.code() {
+        Code::InvalidArgument => WRONG_INPUT,
+        _ => FAILED,
+    };
+    Failure::new(exit_code, status.message())
+}

@@ -1,0 +1,116 @@
+//! What a running daemon consists of, as control and wiring see it.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch;
+
+use super::config::Config;
+use super::peers::{AddError, PeerEntry, Peers};
+use super::session::PeerRemote;
+use crate::fs::Shares;
+use crate::fuse::Readers;
+use crate::proto::control as wire;
+use crate::secure::{PeerId, SessionHandle};
+use crate::source::Source;
+use crate::telemetry::setup::Telemetry;
+
+/// Accepted sessions that are remembered for their counters. Beyond it, as a
+/// peer that connects without end could bring about, only the count is lost.
+const ACCEPTED_MAX: usize = 4096;
+
+/// The parts of one daemon.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) config: Config,
+    pub(crate) id: PeerId,
+    pub(crate) listen_address: String,
+    pub(crate) started_ns: u64,
+    pub(crate) source: Arc<Source>,
+    pub(crate) peers: Peers,
+    pub(crate) shares: Shares,
+    pub(crate) readers: Readers,
+    pub(crate) telemetry: Option<Arc<Telemetry>>,
+    pub(crate) accepted: Accepted,
+    /// Becomes true once: the daemon is to stop.
+    pub(crate) stop: watch::Sender<bool>,
+}
+
+impl Core {
+    /// Makes a peer known, and shows its share in the mount.
+    pub(crate) fn add_peer(&self, entry: PeerEntry) -> Result<(), AddError> {
+        if entry.name == self.config.name {
+            let (name, other) = (entry.name.clone(), format!("{} (this daemon)", entry.name));
+            return Err(AddError::IdTaken { name, other });
+        }
+        let peer = self.peers.add(entry)?;
+        let name = peer.entry().name.clone();
+        // A peer's name is a directory's name: checked more strictly.
+        if let Err(error) = self.shares.insert(&name, Arc::new(PeerRemote(peer))) {
+            tracing::error!(%error, "the mount does not show the peer");
+        }
+        Ok(())
+    }
+
+    /// Where pulled files go.
+    pub(crate) fn downloads(&self) -> PathBuf {
+        self.config.state.join("downloads")
+    }
+
+    /// Counters of the sessions that are up.
+    pub(crate) fn sessions(&self) -> Vec<wire::SessionCounters> {
+        let dialled = self.peers.all().into_iter().filter_map(|peer| peer.current());
+        let dialled = dialled.map(|session| session.handle);
+        dialled.chain(self.accepted.all()).map(|handle| counters(&handle)).collect()
+    }
+}
+
+/// Sessions that peers dialled.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Accepted(Arc<Mutex<Vec<SessionHandle>>>);
+
+impl Accepted {
+    /// Remembers one as long as it lives.
+    pub(crate) fn add(&self, handle: SessionHandle) {
+        let mut handles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        handles.retain(|handle| !handle.is_closed());
+        if handles.len() < ACCEPTED_MAX {
+            handles.push(handle);
+        }
+    }
+
+    /// Those that are up.
+    pub(crate) fn all(&self) -> Vec<SessionHandle> {
+        let handles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        handles.iter().filter(|handle| !handle.is_closed()).cloned().collect()
+    }
+}
+
+/// The counters of a session, as control tells them.
+pub(crate) fn counters(handle: &SessionHandle) -> wire::SessionCounters {
+    let counters = handle.counters();
+    let times = handle.account().times();
+    let layers = times
+        .iter()
+        .map(|(layer, self_ns)| wire::LayerTime { layer: layer.name().to_owned(), self_ns })
+        .collect();
+    wire::SessionCounters {
+        peer: counters.peer,
+        dialled: counters.dialled,
+        session_id: counters.session_id,
+        epoch_sent: counters.epoch_sent,
+        epoch_received: counters.epoch_received,
+        records_sent: counters.records_sent,
+        records_received: counters.records_received,
+        plain_bytes_sent: counters.plain_bytes_sent,
+        plain_bytes_received: counters.plain_bytes_received,
+        wire_bytes_sent: counters.wire_bytes_sent,
+        wire_bytes_received: counters.wire_bytes_received,
+        seal_ns: counters.seal_ns,
+        open_ns: counters.open_ns,
+        write_blocked_ns: counters.write_blocked_ns,
+        read_wait_ns: counters.read_wait_ns,
+        rekey_gap_ns_max: counters.rekey_gap_ns_max,
+        layers,
+    }
+}

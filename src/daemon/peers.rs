@@ -1,0 +1,121 @@
+//! Who may talk to us, and under which name.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::session::{Dialler, PeerSession};
+use crate::secure::PeerId;
+
+/// Longest name: a label of DNS, so that a peer can be a host.
+const NAME_BYTES_MAX: usize = 63;
+
+/// Most peers one daemon knows. Each costs some hundred bytes until it is dialled.
+const PEERS_MAX: usize = 4096;
+
+/// A known peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerEntry {
+    /// What we call it.
+    pub name: String,
+    /// Its pinned id.
+    pub id: PeerId,
+    /// Where to dial it; none: it only dials us.
+    pub address: Option<String>,
+}
+
+/// A name that cannot be a peer's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{name}` cannot name a peer: use 1 to {NAME_BYTES_MAX} of a-z, 0-9 and inner dashes")]
+pub struct NameError {
+    /// As given.
+    pub name: String,
+}
+
+/// Checks the name of a peer.
+pub fn check_peer_name(name: &str) -> Result<(), NameError> {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let dash_outside = name.starts_with('-') || name.ends_with('-');
+    if name.is_empty() || name.len() > NAME_BYTES_MAX || dash_outside || !name.bytes().all(allowed)
+    {
+        return Err(NameError { name: name.to_owned() });
+    }
+    Ok(())
+}
+
+/// Why a peer cannot be added.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddError {
+    /// The name cannot be.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// One key is one peer: its name must be certain.
+    #[error("the id of `{name}` is known as `{other}`; one id has one name")]
+    IdTaken {
+        /// The new name.
+        name: String,
+        /// The name it has.
+        other: String,
+    },
+    /// No more room.
+    #[error("`{name}`: {PEERS_MAX} peers are known already")]
+    TooMany {
+        /// The new name.
+        name: String,
+    },
+}
+
+/// All known peers, each with its session. Clones are the same set.
+#[derive(Clone, Debug)]
+pub struct Peers {
+    known: Arc<RwLock<BTreeMap<String, Arc<PeerSession>>>>,
+    dialler: Dialler,
+}
+
+impl Peers {
+    /// Nobody yet; sessions are dialled by `dialler`.
+    pub fn new(dialler: Dialler) -> Self {
+        Self { known: Arc::default(), dialler }
+    }
+
+    /// Adds a peer, or replaces the one of the same name. The replaced one's
+    /// session ends when its last transfer does.
+    pub fn add(&self, entry: PeerEntry) -> Result<Arc<PeerSession>, AddError> {
+        check_peer_name(&entry.name)?;
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(other) = known
+            .values()
+            .map(|peer| peer.entry())
+            .find(|other| other.id == entry.id && other.name != entry.name)
+        {
+            return Err(AddError::IdTaken { name: entry.name, other: other.name.clone() });
+        }
+        match known.get(&entry.name) {
+            Some(same) if *same.entry() == entry => return Ok(Arc::clone(same)),
+            None if known.len() >= PEERS_MAX => {
+                return Err(AddError::TooMany { name: entry.name });
+            }
+            _ => {}
+        }
+        let name = entry.name.clone();
+        let peer = Arc::new(PeerSession::new(entry, self.dialler.clone()));
+        known.insert(name, Arc::clone(&peer));
+        Ok(peer)
+    }
+
+    /// The peer of this name.
+    pub fn find(&self, name: &str) -> Option<Arc<PeerSession>> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// What we call the peer with this id; `None` when it is unknown.
+    pub fn name_of(&self, id: &PeerId) -> Option<String> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let found = known.values().find(|peer| peer.entry().id == *id);
+        found.map(|peer| peer.entry().name.clone())
+    }
+
+    /// All peers, by name.
+    pub fn all(&self) -> Vec<Arc<PeerSession>> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+}
