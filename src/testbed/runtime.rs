@@ -6,6 +6,16 @@ use futures::future::BoxFuture;
 
 use super::plan::Plan;
 
+pub mod attach;
+pub mod choice;
+pub mod control;
+pub mod docker;
+pub mod environment;
+mod logs;
+pub mod owner;
+pub mod process;
+pub mod procfs;
+
 /// Facts of one run that every runtime needs.
 #[derive(Clone, Debug)]
 pub struct RunContext {
@@ -73,6 +83,19 @@ pub struct Death {
     pub last_log_lines: Vec<String>,
 }
 
+impl std::fmt::Display for Death {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ended by itself: {}", self.who, self.how)?;
+        if !self.last_log_lines.is_empty() {
+            write!(f, "\n  its last log lines:")?;
+        }
+        for line in &self.last_log_lines {
+            write!(f, "\n    {line}")?;
+        }
+        Ok(())
+    }
+}
+
 /// Why a runtime could not do its part.
 #[derive(Debug, thiserror::Error)]
 pub enum RuntimeError {
@@ -85,7 +108,7 @@ pub enum RuntimeError {
         hint: String,
     },
     /// A part ended while it was being started. Exit code 4.
-    #[error("{} ended while it was being started: {}", .0.who, .0.how)]
+    #[error("while it was being started, {0}")]
     Died(Death),
     /// Anything else. Exit code 4.
     #[error("{0}")]
@@ -102,6 +125,16 @@ pub enum RuntimeKind {
     Docker,
     /// Peers and proxy that already run (Compose): only driven.
     Attach,
+}
+
+impl std::fmt::Display for RuntimeKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Process => "process",
+            Self::Docker => "docker",
+            Self::Attach => "attach",
+        })
+    }
 }
 
 /// Starts and removes what a plan names.
@@ -133,7 +166,7 @@ pub trait Runtime: Send {
     /// dropped and called again.
     fn watch(&mut self) -> BoxFuture<'_, Death>;
 
-    /// Writes `<directory>/<name>.log` for each part.
+    /// Writes `<directory>/<name>.log` for each part; makes the directory.
     fn save_logs<'a>(&'a mut self, directory: &'a Path) -> BoxFuture<'a, Result<(), RuntimeError>>;
 
     /// Removes everything that was started. Goes on after an error, and returns

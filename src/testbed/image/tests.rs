@@ -1,0 +1,86 @@
+use std::collections::BTreeMap;
+use std::io::Read as _;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// A 64-bit little-endian header and one program header for each kind.
+fn executable(kinds: &[u32]) -> Vec<u8> {
+    const HEADER_BYTES: u8 = 64;
+    const ENTRY_BYTES: u8 = 56;
+    let mut file = vec![0; usize::from(HEADER_BYTES)];
+    file[..6].copy_from_slice(&[0x7f, b'E', b'L', b'F', 2, 1]);
+    file[32] = HEADER_BYTES;
+    file[54] = ENTRY_BYTES;
+    file[56] = u8::try_from(kinds.len()).unwrap();
+    for kind in kinds {
+        file.extend_from_slice(&kind.to_le_bytes());
+        file.resize(file.len() + usize::from(ENTRY_BYTES) - 4, 0);
+    }
+    file
+}
+
+#[test]
+fn a_loader_is_found_wherever_it_stands() {
+    assert_eq!(is_static(&executable(&[1, 2, 6])), Ok(true));
+    assert_eq!(is_static(&executable(&[6, 3, 1])), Ok(false));
+    assert_eq!(is_static(&executable(&[6, 1, 3])), Ok(false));
+    assert_eq!(is_static(b"#!/bin/sh\n"), Err(ElfError::Format));
+    let whole = executable(&[1, 2]);
+    assert_eq!(is_static(&whole[..100]), Err(ElfError::Truncated));
+    assert_eq!(is_static(&whole[..40]), Err(ElfError::Truncated));
+}
+
+#[test]
+fn this_repository_links_statically() {
+    let this = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+    assert_eq!(is_static(&this), Ok(true));
+}
+
+#[test]
+fn a_dynamic_executable_is_refused_with_a_way_out() {
+    let error = check_static(Path::new("/x"), &executable(&[3])).unwrap_err();
+    assert!(matches!(&error, RuntimeError::Environment { hint, .. } if hint.contains(".cargo")));
+}
+
+#[test]
+fn the_context_holds_one_executable_under_two_names() {
+    let archive = context::archive(b"program").unwrap();
+    let mut entries = BTreeMap::new();
+    for entry in tar::Archive::new(archive.as_slice()).entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).unwrap();
+        let path = entry.path().unwrap().display().to_string();
+        let link = entry.link_name().unwrap().map(|link| link.display().to_string());
+        let path = path.trim_end_matches('/').to_owned();
+        entries.insert(path, (entry.header().mode().unwrap(), link, bytes));
+    }
+    assert_eq!(entries["rootfs/dropbed"], (0o755, None, b"program".to_vec()));
+    assert_eq!(entries["rootfs/dropd"].1.as_deref(), Some("dropbed"));
+    assert_eq!(entries["rootfs/tmp"].0, 0o1777);
+    for directory in ["rootfs/mnt/dropd", "rootfs/run/dropbed", "rootfs/state", "rootfs/share"] {
+        assert!(entries.contains_key(directory), "{directory}");
+    }
+    assert_eq!(archive, context::archive(b"program").unwrap());
+}
+
+#[test]
+fn the_digest_follows_the_executable() {
+    assert_eq!(context::digest(b"a"), context::digest(b"a"));
+    assert_ne!(context::digest(b"a"), context::digest(b"b"));
+}
+
+proptest! {
+    #[test]
+    fn any_file_is_judged_without_panic(
+        mut bytes in proptest::collection::vec(any::<u8>(), 0..200),
+        elf: bool,
+    ) {
+        if elf && bytes.len() >= 6 {
+            bytes[..6].copy_from_slice(&[0x7f, b'E', b'L', b'F', 2, 1]);
+        }
+        prop_assert_eq!(is_static(&bytes) == Err(ElfError::Format), !bytes.starts_with(b"\x7fELF\x02\x01"));
+    }
+}

@@ -1,0 +1,71 @@
+//! One row per step of a run with one turn.
+
+use super::{bytes, millis, styled};
+use crate::testbed::result::{Epochs, RunResult, StepResult, TransferResult};
+
+/// The table of steps.
+pub(super) fn table(result: &RunResult) -> String {
+    let header = [
+        "step",
+        "mode",
+        "payload",
+        "wall",
+        "MB/s",
+        "first byte",
+        "bytes on link",
+        "epochs",
+        "longest pause at rekey",
+        "BLAKE3",
+    ];
+    let rows = result
+        .turns
+        .iter()
+        .filter(|turn| !turn.warmup)
+        .flat_map(|turn| &turn.steps)
+        .map(|step| match step {
+            StepResult::Transfer(transfer) => transfer_row(transfer),
+            StepResult::Rekey { name, wall_ns, before, after, .. } => {
+                let mut row = vec![String::new(); header.len()];
+                row[0].clone_from(name);
+                row[1] = "rekey".into();
+                row[3] = millis(*wall_ns);
+                row[7] = epochs(*before, *after);
+                row
+            }
+        })
+        .collect();
+    styled(header.map(String::from).to_vec(), rows, 2)
+}
+
+fn transfer_row(transfer: &TransferResult) -> Vec<String> {
+    let link_bytes = transfer.link_bytes.map_or_else(
+        || "not counted".into(),
+        |count| format!("{count} ({:.4}x)", count as f64 / transfer.bytes.max(1) as f64),
+    );
+    vec![
+        transfer.name.clone(),
+        mode(transfer),
+        bytes(transfer.bytes),
+        millis(transfer.wall_ns),
+        format!("{:.1}", transfer.megabytes_per_s()),
+        millis(transfer.first_byte_ns),
+        link_bytes,
+        epochs(transfer.before, transfer.after),
+        transfer.rekey_gap_ns_max.map(millis).unwrap_or_default(),
+        if transfer.digest_equal { "equal" } else { "DIFFERS" }.into(),
+    ]
+}
+
+/// How the bytes were asked for, with what distinguishes it.
+fn mode(transfer: &TransferResult) -> String {
+    let name = transfer.mode.name();
+    if transfer.depth == 0 {
+        return format!("{name} ({})", bytes(transfer.chunk_bytes.into()));
+    }
+    format!("{name} ({} x{})", bytes(transfer.chunk_bytes.into()), transfer.depth)
+}
+
+/// Sent and received, before and after.
+fn epochs(before: Epochs, after: Epochs) -> String {
+    format!("{}/{} -> {}/{}", before.sent, before.received, after.sent, after.received)
+}

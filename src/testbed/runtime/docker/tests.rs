@@ -1,0 +1,49 @@
+use super::*;
+
+#[test]
+fn an_engine_elsewhere_is_refused_with_a_way_out() {
+    for host in [
+        None,
+        Some("unix:///run/docker.sock"),
+        Some("tcp://127.0.0.1:2375"),
+        Some("tcp://localhost:1/x"),
+    ] {
+        check_ports_reach_us(host).unwrap();
+    }
+    for host in ["tcp://10.0.0.7:2375", "ssh://me@host", "https://docker.example:2376"] {
+        let error = check_ports_reach_us(Some(host)).unwrap_err().to_string();
+        assert!(error.contains(host) && error.contains("attach"), "{error}");
+    }
+}
+
+#[test]
+fn an_image_name_is_divided_at_its_tag() {
+    assert_eq!(containers::split_image("dropbed:local"), ("dropbed", "local"));
+    assert_eq!(containers::split_image("dropbed"), ("dropbed", "latest"));
+    assert_eq!(containers::split_image("host:5000/a/b"), ("host:5000/a/b", "latest"));
+    assert_eq!(containers::split_image("host:5000/a/b:1.2"), ("host:5000/a/b", "1.2"));
+}
+
+#[test]
+fn ends_of_containers_are_put_into_words() {
+    assert_eq!(exits::in_words(3, false), "exit code 3");
+    assert_eq!(exits::in_words(137, false), "exit code 137 (signal 9)");
+    assert_eq!(exits::in_words(137, true), "out of memory (exit code 137)");
+}
+
+#[test]
+fn labels_are_what_removal_looks_for() {
+    let labels = containers::labels("r1");
+    for filter in &label_filter(Some("r1"))["label"] {
+        let (name, value) = filter.split_once('=').unwrap();
+        assert_eq!(labels[name], value);
+    }
+}
+
+#[test]
+fn tokens_are_long_and_never_the_same() {
+    let token = new_token().unwrap();
+    assert_eq!(token.len(), 64);
+    assert!(token.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    assert_ne!(token, new_token().unwrap());
+}

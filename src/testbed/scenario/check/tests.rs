@@ -1,0 +1,87 @@
+use super::*;
+use crate::testbed::plan::{TransferDestination, TransferMode};
+use crate::testbed::result::Epochs;
+
+fn plan(rekeys_min: u32) -> TransferPlan {
+    TransferPlan {
+        name: "push".into(),
+        from: "alice".into(),
+        to: "bob".into(),
+        sample: 0,
+        mode: TransferMode::Push,
+        chunk_bytes: None,
+        depth: None,
+        destination: TransferDestination::Hash,
+        rekey_at_permille: Vec::new(),
+        deadline_ms: 1_000,
+        rekeys_min,
+    }
+}
+
+fn good() -> TransferResult {
+    TransferResult {
+        name: "push".into(),
+        mode: TransferMode::Push,
+        link: "bob:alice".into(),
+        bytes: 100_000_000,
+        chunk_bytes: 0,
+        depth: 0,
+        wall_ns: 1_000_000_000,
+        first_byte_ns: 1,
+        gap_ns_max: 1,
+        rekey_gap_ns_max: Some(99_000_000),
+        link_bytes: Some(100_500_000),
+        before: Epochs { sent: 1, received: 1 },
+        after: Epochs { sent: 2, received: 2 },
+        digest_equal: true,
+        rtt_measured_us: 50_000,
+        layers: None,
+        trace_id: String::new(),
+    }
+}
+
+#[test]
+fn a_good_transfer_has_no_failures() {
+    assert_eq!(transfer(&plan(2), &good()), Vec::<String>::new());
+}
+
+#[test]
+fn every_assertion_can_fail() {
+    type Spoil = fn(&mut TransferResult);
+    let cases: [(&str, Spoil); 5] = [
+        ("differs from the source", |r| r.digest_equal = false),
+        ("went round the proxy", |r| r.link_bytes = Some(99_999_999)),
+        ("sent more than once", |r| r.link_bytes = Some(102_000_000)),
+        ("at least 2 rekeys", |r| r.after.sent = 1),
+        ("paused for 100.1 ms", |r| r.rekey_gap_ns_max = Some(100_100_000)),
+    ];
+    for (expected, spoil) in cases {
+        let mut result = good();
+        spoil(&mut result);
+        let failures = transfer(&plan(2), &result);
+        assert_eq!(failures.len(), 1, "{expected}: {failures:?}");
+        assert!(failures[0].contains(expected), "{expected}: {failures:?}");
+    }
+}
+
+#[test]
+fn a_small_file_may_cost_a_session() {
+    let mut result = good();
+    result.bytes = 1_000;
+    result.link_bytes = Some(20_000);
+    assert_eq!(transfer(&plan(0), &result), Vec::<String>::new());
+}
+
+#[test]
+fn a_rekey_must_move_both_directions() {
+    let step = |sent, received| StepResult::Rekey {
+        name: "rekey".into(),
+        link: "bob:alice".into(),
+        wall_ns: 1,
+        before: Epochs { sent: 3, received: 3 },
+        after: Epochs { sent, received },
+    };
+    assert!(rekey(&step(4, 4)).is_empty());
+    assert_eq!(rekey(&step(4, 3)).len(), 1);
+    assert_eq!(rekey(&step(3, 4)).len(), 1);
+}

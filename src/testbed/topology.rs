@@ -1,0 +1,204 @@
+//! A topology file: parsed, checked, every mistake with its place.
+//!
+//! `tree` is YAML with places; `overrides` changes it as `--set` asks; `vars`
+//! puts variables in; `decode` gives it meaning. What a file that says nothing
+//! gets is in [`defaults`].
+
+use std::collections::{BTreeMap, HashSet};
+
+pub mod defaults;
+pub mod diagnostic;
+pub mod source;
+pub mod tree;
+pub mod units;
+
+mod decode;
+mod overrides;
+mod suggest;
+mod vars;
+
+use decode::{Factor, File};
+pub(crate) use decode::{Run, Scene};
+pub use diagnostic::{Diagnostic, Diagnostics};
+use source::{Source, Span};
+use tree::{Node, Value};
+
+pub use super::plan::load;
+use super::plan::{Shape, StepPlan};
+
+/// A checked topology: every cell of its matrix can be decoded.
+#[derive(Clone, Debug)]
+pub struct Topology {
+    sources: Vec<Source>,
+    tree: Node,
+    base: Scene,
+    cells: Vec<Cell>,
+}
+
+/// One combination of the matrix's values, decoded: what may differ by cell.
+#[derive(Clone, Debug)]
+pub(crate) struct Cell {
+    pub(crate) values: BTreeMap<String, String>,
+    pub(crate) shapes: Vec<Shape>,
+    pub(crate) dataset: Vec<File>,
+    /// Their `sample` is an index into `dataset`.
+    pub(crate) steps: Vec<StepPlan>,
+}
+
+impl Topology {
+    /// Parses and checks `text`; `name` is what diagnostics call the file, `sets`
+    /// are the arguments of `--set` (`key.path=value`).
+    pub fn parse(name: &str, text: &str, sets: &[String]) -> Result<Self, Diagnostics> {
+        let mut sources = vec![Source { name: name.to_owned(), text: text.to_owned() }];
+        let mut found = Vec::new();
+        let parsed = tree::parse(text, 0, &mut found);
+        let topology = parsed.and_then(|tree| build(tree, sets, &mut sources, &mut found));
+        match topology {
+            Some((tree, base, cells)) if found.is_empty() => {
+                Ok(Self { sources, tree, base, cells })
+            }
+            _ => Err(Diagnostics::new(sources, found)),
+        }
+    }
+
+    /// The topology's own name.
+    pub fn name(&self) -> &str {
+        &self.base.name
+    }
+
+    /// What the file says with the variables as it defines them.
+    pub(crate) const fn base(&self) -> &Scene {
+        &self.base
+    }
+
+    /// Every combination of the matrix, the first factor slowest.
+    pub(crate) fn cells(&self) -> &[Cell] {
+        &self.cells
+    }
+
+    /// Diagnostics about this topology.
+    pub(crate) fn diagnostics(&self, found: Vec<Diagnostic>) -> Diagnostics {
+        Diagnostics::new(self.sources.clone(), found)
+    }
+}
+
+/// YAML with all overrides in it, for the run's directory: parses to the same
+/// plan.
+pub fn resolved(topology: &Topology) -> String {
+    tree::emit(&topology.tree)
+}
+
+/// Everything after the parse; `None` with at least one diagnostic.
+fn build(
+    mut tree: Node,
+    sets: &[String],
+    sources: &mut Vec<Source>,
+    found: &mut Vec<Diagnostic>,
+) -> Option<(Node, Scene, Vec<Cell>)> {
+    if !matches!(tree.value, Value::Mapping(_)) {
+        let message = format!("the topology is {}, not a map", tree.kind());
+        let hint = "it begins with `version: 1` and `name: ...`";
+        found.push(Diagnostic::new(tree.span, message).hint(hint));
+        return None;
+    }
+    overrides::apply(&mut tree, sets, sources, found);
+    let defined = decode::vars(&tree, found);
+    let factors = decode::factors(&tree, &defined, found);
+    let base = scene(&tree, &defined, found);
+    if !found.is_empty() {
+        return None;
+    }
+    let cells = cells(&tree, &defined, &factors, &base, found);
+    Some((tree, base, cells))
+}
+
+/// Decodes the tree with these variables.
+fn scene(tree: &Node, vars: &BTreeMap<String, String>, found: &mut Vec<Diagnostic>) -> Scene {
+    let mut substituted = vars::Substituted::new(tree, vars);
+    let mut found_here = Vec::new();
+    let scene = decode::scene(&substituted.tree, &mut found_here);
+    found_here.retain(|diagnostic| substituted.is_resolved(diagnostic.span));
+    found.append(&mut substituted.found);
+    found.append(&mut found_here);
+    scene
+}
+
+/// Decodes every cell. A mistake that several cells share is told for the first.
+fn cells(
+    tree: &Node,
+    defined: &BTreeMap<String, String>,
+    factors: &[Factor],
+    base: &Scene,
+    found: &mut Vec<Diagnostic>,
+) -> Vec<Cell> {
+    let mut told = HashSet::new();
+    let mut cells = Vec::new();
+    for values in combinations(factors) {
+        let mut vars = defined.clone();
+        vars.extend(values.clone());
+        let mut found_here = Vec::new();
+        let scene = scene(tree, &vars, &mut found_here);
+        check_constant(base, &scene, factors, &mut found_here);
+        for diagnostic in found_here {
+            if told.insert((diagnostic.span, diagnostic.message.clone())) {
+                found.push(in_cell(diagnostic, &values));
+            }
+        }
+        if found.len() >= diagnostic::DIAGNOSTICS_MAX {
+            break;
+        }
+        let shapes = scene.links.iter().map(|link| link.shape).collect();
+        cells.push(Cell { values, shapes, dataset: scene.dataset, steps: scene.steps });
+    }
+    cells
+}
+
+/// The product of all factors; one empty combination without any.
+fn combinations(factors: &[Factor]) -> Vec<BTreeMap<String, String>> {
+    let mut combinations = vec![BTreeMap::new()];
+    for factor in factors {
+        combinations = combinations
+            .iter()
+            .flat_map(|fixed| {
+                factor.values.iter().map(|value| {
+                    let mut combination = fixed.clone();
+                    combination.insert(factor.name.clone(), value.clone());
+                    combination
+                })
+            })
+            .collect();
+    }
+    combinations
+}
+
+/// Peers are started once per run, so cells cannot differ in them.
+fn check_constant(base: &Scene, scene: &Scene, factors: &[Factor], found: &mut Vec<Diagnostic>) {
+    let link_names =
+        |scene: &Scene| -> Vec<String> { scene.links.iter().map(decode::Link::name).collect() };
+    let differing = [
+        ("name", base.name != scene.name),
+        ("seed", base.seed != scene.seed),
+        ("peers", base.peers != scene.peers),
+        ("links", link_names(base) != link_names(scene)),
+        ("run", base.run != scene.run),
+    ];
+    let span = factors.first().map_or(Span::beginning(0), |factor| factor.span);
+    for (key, _) in differing.into_iter().filter(|(_, differs)| *differs) {
+        let message = format!("the matrix varies `{key}`, which is the same for a whole run");
+        let hint = "vary the shapes of links, files and steps; make a second topology for the rest";
+        found.push(Diagnostic::new(span, message).hint(hint));
+    }
+}
+
+/// Adds for which combination a mistake shows.
+fn in_cell(diagnostic: Diagnostic, values: &BTreeMap<String, String>) -> Diagnostic {
+    let cell: Vec<String> = values.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    if cell.is_empty() {
+        return diagnostic;
+    }
+    let message = format!("{} (with {})", diagnostic.message, cell.join(" "));
+    Diagnostic { message, ..diagnostic }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+//! One `transfer` step.
+
+use super::super::super::defaults;
+use super::super::super::diagnostic::Diagnostic;
+use super::super::super::suggest;
+use super::super::super::tree::Node;
+use super::super::super::units;
+use super::super::fields::{self, Fields};
+use super::super::items;
+use super::{Ends, Known, ends, name};
+use crate::testbed::plan::{TransferDestination, TransferMode, TransferPlan};
+
+const KEYS: [&str; 11] = [
+    "name", "from", "to", "path", "mode", "chunk", "depth", "rekey_at", "expect", "to_file",
+    "deadline",
+];
+
+const MODES: [TransferMode; 3] =
+    [TransferMode::Push, TransferMode::RequestResponse, TransferMode::Mount];
+
+pub(super) fn transfer(
+    node: &Node,
+    default_name: String,
+    default_deadline_ms: u64,
+    known: &Known<'_>,
+    found: &mut Vec<Diagnostic>,
+) -> Option<TransferPlan> {
+    let fields = Fields::open(node, "a transfer", &KEYS, found);
+    let name = name(&fields, default_name, found);
+    let ends = ends(&fields, known, found);
+    let mode_node = fields.require("mode", found);
+    let mode_varies = mode_node.is_some_and(Node::is_from_variable);
+    let mode = mode_node.and_then(|node| mode(node, found));
+    let sample = sample(&fields, ends.as_ref(), known, found);
+    let chunk_bytes = fields.find("chunk").and_then(|node| {
+        let range = 1..=defaults::CHUNK_BYTES_MAX;
+        u32::try_from(fields::size_bytes(node, "`chunk`", range, found)?).ok()
+    });
+    let depth = depth(&fields, mode, mode_varies, found);
+    let destination = destination(&fields, mode, found);
+    let rekey_at_permille = rekey_at(&fields, found);
+    let rekeys_min = rekeys_min(&fields, rekey_at_permille.len(), found);
+    let deadline_ms = fields
+        .find("deadline")
+        .and_then(|node| fields::deadline_ms(node, "`deadline`", found))
+        .unwrap_or(default_deadline_ms);
+    let (ends, mode) = (ends?, mode?);
+    check_mount(&fields, &ends, mode, known, found);
+    Some(TransferPlan {
+        name,
+        from: ends.from,
+        to: ends.to,
+        sample: sample.unwrap_or_default(),
+        mode,
+        chunk_bytes,
+        depth,
+        destination,
+        rekey_at_permille,
+        deadline_ms,
+        rekeys_min,
+    })
+}
+
+fn mode(node: &Node, found: &mut Vec<Diagnostic>) -> Option<TransferMode> {
+    let text = fields::text(node, "`mode`", found)?;
+    let mode = MODES.into_iter().find(|mode| mode.name() == text);
+    if mode.is_none() {
+        let hint = suggest::hint(text, &MODES.map(TransferMode::name));
+        found.push(Diagnostic::new(node.span, format!("there is no mode `{text}`")).hint(hint));
+    }
+    mode
+}
+
+/// The index of the file in the dataset.
+fn sample(
+    fields: &Fields<'_>,
+    ends: Option<&Ends>,
+    known: &Known<'_>,
+    found: &mut Vec<Diagnostic>,
+) -> Option<usize> {
+    let node = fields.require("path", found)?;
+    let path = fields::text(node, "`path`", found)?;
+    let (from, files) = (&ends?.from, known.dataset?);
+    let index = files.iter().position(|file| file.peer == *from && file.path == path);
+    if index.is_none() {
+        let message = format!("`{from}` has no file `{path}` in the dataset");
+        let elsewhere = files.iter().find(|file| file.path == path);
+        let own = files.iter().filter(|file| file.peer == *from).map(|file| file.path.as_str());
+        let hint = match (elsewhere, suggest::nearest(path, own)) {
+            (Some(file), _) => format!("`{}` has one: is `from` right?", file.peer),
+            (None, Some(near)) => format!("did you mean `{near}`?"),
+            (None, None) => {
+                format!("add `- {{ peer: {from}, path: {path}, size: 64MiB }}` to `dataset`")
+            }
+        };
+        found.push(Diagnostic::new(node.span, message).hint(hint));
+    }
+    index
+}
+
+/// Only request-response has one. Where the mode is a variable, one line has to
+/// serve all modes, and the others drop it.
+fn depth(
+    fields: &Fields<'_>,
+    mode: Option<TransferMode>,
+    mode_varies: bool,
+    found: &mut Vec<Diagnostic>,
+) -> Option<u32> {
+    let node = fields.find("depth")?;
+    let depth = fields::integer(node, "`depth`", 1, defaults::DEPTH_MAX, found)?;
+    if let Some(mode) = mode.filter(|mode| *mode != TransferMode::RequestResponse) {
+        if mode_varies {
+            return None;
+        }
+        let message = format!("`depth` means nothing to mode `{}`", mode.name());
+        let hint = "only `request-response` has requests in flight: remove it";
+        found.push(Diagnostic::new(node.span, message).hint(hint));
+    }
+    u32::try_from(depth).ok()
+}
+
+fn destination(
+    fields: &Fields<'_>,
+    mode: Option<TransferMode>,
+    found: &mut Vec<Diagnostic>,
+) -> TransferDestination {
+    let node = fields.find("to_file");
+    let to_file = node.and_then(|node| fields::boolean(node, "`to_file`", found));
+    let (Some(node), Some(true)) = (node, to_file) else { return TransferDestination::Hash };
+    if mode == Some(TransferMode::Mount) {
+        let message = "a read through the mount is always hashed, never kept";
+        found.push(Diagnostic::new(node.span, message).hint("remove `to_file`"));
+    }
+    TransferDestination::File
+}
+
+/// Thousandths of the bytes, rising.
+fn rekey_at(fields: &Fields<'_>, found: &mut Vec<Diagnostic>) -> Vec<u32> {
+    let Some(node) = fields.find("rekey_at") else { return Vec::new() };
+    let mut points: Vec<u32> = Vec::new();
+    for item in items(node, "`rekey_at`", found) {
+        let Some(value) = fields::quantity(item, "`rekey_at`", units::share_permille, found) else {
+            continue;
+        };
+        let show = |permille| format!("{}.{}%", permille / 10, permille % 10);
+        let value = fields::within(item, "`rekey_at`", value, 1..=999, show, found);
+        let Some(point) = value.and_then(|value| u32::try_from(value).ok()) else { continue };
+        if points.last().is_some_and(|last| *last >= point) {
+            let message = "`rekey_at` does not rise";
+            let hint = "list the shares in the order in which they are reached";
+            found.push(Diagnostic::new(item.span, message).hint(hint));
+        }
+        points.push(point);
+    }
+    if points.len() > defaults::REKEYS_MAX {
+        let message = format!("{} rekeys in one step are too many", points.len());
+        let hint = format!("at most {}; `rekey_bytes` of a peer storms", defaults::REKEYS_MAX);
+        found.push(Diagnostic::new(node.span, message).hint(hint));
+    }
+    points
+}
+
+/// What the step expects, or else that every rekey it asks for happens.
+fn rekeys_min(fields: &Fields<'_>, asked: usize, found: &mut Vec<Diagnostic>) -> u32 {
+    let asked = u32::try_from(asked).unwrap_or(u32::MAX);
+    let implied = asked.saturating_mul(defaults::EPOCHS_PER_REKEY);
+    let Some(node) = fields.find("expect") else { return implied };
+    let expect = Fields::open(node, "`expect`", &["rekeys"], found);
+    let given = expect.find("rekeys").and_then(|node| {
+        let value = fields::integer(node, "`rekeys`", 0, u64::from(u32::MAX), found)?;
+        u32::try_from(value).ok()
+    });
+    given.unwrap_or(implied)
+}
+
+fn check_mount(
+    fields: &Fields<'_>,
+    ends: &Ends,
+    mode: TransferMode,
+    known: &Known<'_>,
+    found: &mut Vec<Diagnostic>,
+) {
+    let mounted = known.peers.iter().any(|peer| peer.name == ends.to && peer.mount);
+    if mode == TransferMode::Mount && !mounted {
+        let message = format!("`{}` reads through a mount, but has none", ends.to);
+        let hint = format!("give the peer `{}` `mount: true`", ends.to);
+        found.push(Diagnostic::new(fields.span, message).hint(hint));
+    }
+}

@@ -1,0 +1,112 @@
+//! What is wrong with a topology: all of it, each with its place.
+
+use std::fmt;
+use std::io::IsTerminal as _;
+
+use super::source::{Source, Span};
+
+mod render;
+
+/// More than this many are not shown: the first ones are the cause of the rest.
+pub const DIAGNOSTICS_MAX: usize = 100;
+
+/// One mistake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Where; nowhere when the file itself could not be read.
+    pub span: Option<Span>,
+    /// What is wrong, in one sentence.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Diagnostic {
+    pub(crate) fn new(span: Span, message: impl Into<String>) -> Self {
+        Self { span: Some(span), message: message.into(), hint: None }
+    }
+
+    pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+}
+
+/// Everything that is wrong, in the order of the file. Never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostics {
+    sources: Vec<Source>,
+    list: Vec<Diagnostic>,
+}
+
+impl Diagnostics {
+    /// In the order of their places, each once.
+    pub(crate) fn new(sources: Vec<Source>, mut list: Vec<Diagnostic>) -> Self {
+        assert!(!list.is_empty(), "an error without a diagnostic");
+        list.sort_by(|left, right| (left.span, &left.message).cmp(&(right.span, &right.message)));
+        list.dedup_by(|left, right| left.span == right.span && left.message == right.message);
+        Self { sources, list }
+    }
+
+    /// A file that could not be read at all.
+    pub(crate) fn unreadable(name: &str, message: String, hint: &str) -> Self {
+        let source = Source { name: name.to_owned(), text: String::new() };
+        let diagnostic = Diagnostic { span: None, message, hint: Some(hint.to_owned()) };
+        Self::new(vec![source], vec![diagnostic])
+    }
+
+    /// Each of them, in the order of the file.
+    pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.list.iter()
+    }
+
+    /// Excerpts of the source with each place marked, for a person who reads
+    /// standard error: drawn in colour on a terminal unless `NO_COLOR` is set,
+    /// plain ASCII otherwise.
+    pub fn human(&self) -> String {
+        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        self.excerpts(std::io::stderr().is_terminal() && !no_color)
+    }
+
+    /// The same, drawn with Unicode and colour or plain, as told.
+    pub fn excerpts(&self, graphical: bool) -> String {
+        render::excerpts(self, graphical)
+    }
+
+    /// One JSON array of objects, for programs.
+    pub fn json(&self) -> String {
+        render::json(self)
+    }
+
+    /// Workflow commands that annotate the lines of a change on GitHub.
+    pub fn github(&self) -> String {
+        render::github(self)
+    }
+
+    /// The name of the file, or `--set`.
+    fn source_name(&self, diagnostic: &Diagnostic) -> &str {
+        let index = diagnostic.span.map_or(0, |span| span.source);
+        &self.sources[index].name
+    }
+}
+
+/// One line for each: `file:line:column: message (hint)`.
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, diagnostic) in self.list.iter().take(DIAGNOSTICS_MAX).enumerate() {
+            if index > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{}:", self.source_name(diagnostic))?;
+            if let Some(span) = diagnostic.span {
+                write!(f, "{}:{}:", span.line, span.column)?;
+            }
+            write!(f, " {}", diagnostic.message)?;
+            if let Some(hint) = &diagnostic.hint {
+                write!(f, " ({hint})")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Diagnostics {}
