@@ -1,0 +1,204 @@
+//! Starts the commands under test, and looks for what they leave behind.
+
+mod leftovers;
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+pub(crate) use leftovers::leftovers;
+
+/// One run at a time: each measures round trips, and two at once on two cores
+/// would measure each other.
+static MACHINE: Mutex<()> = Mutex::new(());
+
+/// What this machine may lack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    Docker,
+    Fuse,
+}
+
+/// Whether the machine has it. Says so when it has not, and panics when
+/// `DROPBED_REQUIRE` names it: nothing is skipped in silence.
+pub(crate) fn has(need: Need) -> bool {
+    let (name, present) = match need {
+        Need::Docker => ("docker", engine_answers()),
+        Need::Fuse => ("fuse", std::fs::File::open("/dev/fuse").is_ok()),
+    };
+    if present {
+        return true;
+    }
+    let required = std::env::var("DROPBED_REQUIRE").unwrap_or_default();
+    assert!(
+        !required.split(',').any(|word| word.trim() == name),
+        "DROPBED_REQUIRE names {name}, and this machine has none"
+    );
+    eprintln!("SKIPPED: this machine has no {name}; DROPBED_REQUIRE={name} makes that a failure");
+    false
+}
+
+fn engine_answers() -> bool {
+    let output = dropbed(["doctor", "--json"]).output().expect("the executable was just built");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("`doctor --json` is JSON");
+    report["checks"]
+        .as_array()
+        .expect("`checks` is a list")
+        .iter()
+        .any(|check| check["name"] == "engine" && check["verdict"] == "ok")
+}
+
+/// The command under test.
+pub(crate) fn dropbed<const N: usize>(arguments: [&str; N]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dropbed"));
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+/// The daemon as its own executable.
+pub(crate) fn dropd<const N: usize>(arguments: [&str; N]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dropd"));
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+/// A topology that ships.
+pub(crate) fn shipped(name: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("topologies").join(name).display().to_string()
+}
+
+/// One `dropbed run`, alone on the machine.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) out: TempDir,
+    command: Command,
+    _machine: MutexGuard<'static, ()>,
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) directory: PathBuf,
+    pub(crate) run_id: String,
+    _out: TempDir,
+}
+
+impl Run {
+    /// A run of `topology` that prints its result as JSON.
+    pub(crate) fn new(topology: &str, runtime: &str) -> Self {
+        let machine = MACHINE.lock().unwrap_or_else(PoisonError::into_inner);
+        let out = tempfile::tempdir().expect("a temporary directory can be made");
+        let mut command = dropbed(["run", topology, "--runtime", runtime, "--json"]);
+        command.arg("--out").arg(out.path());
+        Self { out, command, _machine: machine }
+    }
+
+    /// With `--set`.
+    pub(crate) fn set(mut self, assignment: &str) -> Self {
+        self.command.args(["--set", assignment]);
+        self
+    }
+
+    /// Runs it to its end.
+    pub(crate) fn finish(self) -> Ended {
+        self.start().finish()
+    }
+
+    /// Starts it.
+    pub(crate) fn start(mut self) -> Running {
+        self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.command.spawn().expect("the executable was just built");
+        let stderr = BufReader::new(child.stderr.take().expect("stderr is piped"));
+        Running { child, stderr, said: String::new(), run: self }
+    }
+}
+
+/// A run that goes on.
+#[derive(Debug)]
+pub(crate) struct Running {
+    child: Child,
+    stderr: BufReader<std::process::ChildStderr>,
+    said: String,
+    run: Run,
+}
+
+impl Running {
+    /// Reads progress up to a line that contains `text`.
+    pub(crate) fn wait_for_line(&mut self, text: &str) {
+        let mut line = String::new();
+        loop {
+            line.clear();
+            let read = self.stderr.read_line(&mut line).expect("stderr is UTF-8");
+            self.said.push_str(&line);
+            assert!(read > 0, "the run ended without saying `{text}`:\n{}", self.said);
+            if line.contains(text) {
+                return;
+            }
+        }
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        let id = i32::try_from(self.child.id()).expect("process ids fit");
+        let pid = rustix::process::Pid::from_raw(id).expect("process ids are not 0");
+        rustix::process::kill_process(pid, signal).expect("the child has not been waited for");
+    }
+
+    /// The run's id, once its directory is there.
+    pub(crate) fn run_id(&self) -> String {
+        run_id(self.run.out.path()).1
+    }
+
+    /// Waits for its end.
+    pub(crate) fn finish(mut self) -> Ended {
+        // Both pipes are read at once: a full one would hold the run up.
+        let mut stdout = self.child.stdout.take().expect("stdout is piped");
+        let reader = std::thread::spawn(move || {
+            let mut text = String::new();
+            stdout.read_to_string(&mut text).expect("stdout is UTF-8");
+            text
+        });
+        self.stderr.read_to_string(&mut self.said).expect("stderr is UTF-8");
+        let status = self.child.wait().expect("the child can be waited for");
+        let stdout = reader.join().expect("the reader does not panic");
+        let (directory, run_id) = run_id(self.run.out.path());
+        Ended {
+            code: status.code().unwrap_or(-1),
+            stdout,
+            stderr: self.said,
+            directory,
+            run_id,
+            _out: self.run.out,
+        }
+    }
+}
+
+impl Ended {
+    /// The result, from stdout; checks the exit code first.
+    pub(crate) fn result(&self, code: i32) -> Value {
+        assert_eq!(self.code, code, "exit code\n{}\n{}", self.stderr, self.stdout);
+        serde_json::from_str(&self.stdout).expect("stdout is the result as JSON")
+    }
+
+    /// Fails when anything of the run is left.
+    pub(crate) fn assert_nothing_left(&self) {
+        let left = leftovers(&self.run_id);
+        assert!(left.is_empty(), "left behind by {}: {left:#?}\n{}", self.run_id, self.stderr);
+    }
+}
+
+/// The only run directory in `out`, and its run's id (empty before it is known).
+fn run_id(out: &Path) -> (PathBuf, String) {
+    let mut entries = std::fs::read_dir(out).expect("the directory is ours");
+    let Some(entry) = entries.next() else { return (PathBuf::new(), String::new()) };
+    let directory = entry.expect("the directory is ours").path();
+    let id = std::fs::read_to_string(directory.join("run-id")).unwrap_or_default();
+    (directory, id.trim().to_owned())
+}
