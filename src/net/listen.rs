@@ -148,6 +148,7 @@ async fn pause_after(error: &io::Error) {
             "cannot accept connections for now, trying again; if it says too many open files, \
              raise the limit (ulimit -n)"
         );
+        // No event tells that descriptors or memory are free again.
         tokio::time::sleep(Duration::from_millis(ACCEPT_PAUSE_MS)).await;
     }
 }

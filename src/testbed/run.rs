@@ -111,6 +111,7 @@ pub async fn run(
             biased;
             () = &mut cancelled => Ending::Interrupted,
             ending = work => ending,
+            // The run's deadline: time itself is the evidence.
             () = tokio::time::sleep(Duration::from_millis(plan.deadline_ms)) => Ending::TimedOut(plan.deadline_ms),
         }
     };

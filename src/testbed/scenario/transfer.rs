@@ -223,6 +223,7 @@ impl Stage<'_> {
         loop {
             // A flush hands over what has ended; the last span may end after it.
             self.flush(plan).await?;
+            // Paces the asking only; what ends the wait is the spans' arrival.
             let next_flush = tokio::time::sleep(Duration::from_millis(FLUSH_INTERVAL_MS));
             tokio::select! {
                 spans = &mut spans => {

@@ -129,6 +129,8 @@ pub(in crate::testbed) async fn remove(docker: &Docker, found: &Found) -> Result
             Err(error) if is_in_use(error) => {}
             _ => break,
         }
+        // The engine has no event for the end of its own detaching; asking is the
+        // only evidence, and asking without a pause would load it.
         tokio::time::sleep(REMOVE_AGAIN_AFTER).await;
         outcome = remove_once(docker, found).await;
     }
