@@ -36,6 +36,22 @@ pub struct Plan {
     pub deadline_ms: u64,
 }
 
+impl Plan {
+    /// The overrides that run everything but the mount: no peer mounts, and what
+    /// would be read through one is pushed.
+    pub fn flags_without_mount(&self) -> String {
+        let mut flags = "--set defaults.peer.mount=false".to_owned();
+        let steps = self.cells.first().map_or(&[][..], |cell| &cell.steps);
+        for (index, step) in steps.iter().enumerate() {
+            if matches!(step, StepPlan::Transfer(transfer) if transfer.mode == TransferMode::Mount)
+            {
+                flags += &format!(" --set scenario.steps.{index}.transfer.mode=push");
+            }
+        }
+        flags
+    }
+}
+
 /// One daemon.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerPlan {

@@ -88,7 +88,7 @@ impl Runtime for ProcessRuntime {
     ) -> BoxFuture<'a, Result<String, RuntimeError>> {
         Box::pin(async move {
             if plan.peers.iter().any(|peer| peer.mount) {
-                check_fuse(&Fuse::of_this_machine())?;
+                check_fuse(&Fuse::of_this_machine(), plan)?;
             }
             Ok(LOOPBACK.to_owned())
         })
@@ -236,20 +236,20 @@ impl Fuse {
     }
 }
 
-fn check_fuse(fuse: &Fuse) -> Result<(), RuntimeError> {
-    const WITHOUT: &str = "run everything but the mount with `--set defaults.peer.mount=false`";
+fn check_fuse(fuse: &Fuse, plan: &Plan) -> Result<(), RuntimeError> {
+    let without = format!("run everything but the mount with `{}`", plan.flags_without_mount());
     let missing =
         |what: &str, hint: String| Err(RuntimeError::Environment { what: what.to_owned(), hint });
     if !fuse.device {
         return missing(
             "the topology mounts, but /dev/fuse cannot be opened here",
-            format!("load the kernel module fuse, or pass the device in; or {WITHOUT}"),
+            format!("load the kernel module fuse, or pass the device in; or {without}"),
         );
     }
     if !fuse.sys_admin && !fuse.fusermount {
         return missing(
             "the topology mounts, but this user lacks CAP_SYS_ADMIN and fusermount3 is not on PATH",
-            format!("install the package fuse3; or {WITHOUT}"),
+            format!("install the package fuse3; or {without}"),
         );
     }
     Ok(())

@@ -216,3 +216,17 @@ fn a_variable_mode_drops_what_it_cannot_use() {
         assert_eq!(transfer.depth, wanted);
     }
 }
+
+/// The flags that a machine without FUSE is told must make a plan without a mount.
+#[test]
+fn the_flags_without_a_mount_plan() {
+    let file = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/topologies/two-peer.yaml"));
+    let (_, mounting) = load(file, &[]).unwrap();
+    let flags = mounting.flags_without_mount();
+    let sets: Vec<String> =
+        flags.split_whitespace().filter(|word| *word != "--set").map(str::to_owned).collect();
+    assert_eq!(sets.len(), 2, "{flags}");
+    let (_, plan) = load(file, &sets).unwrap();
+    assert!(plan.peers.iter().all(|peer| !peer.mount), "{flags}");
+    assert_eq!(plan.cells[0].steps.len(), mounting.cells[0].steps.len());
+}

@@ -161,12 +161,13 @@ fn peers_have_addresses_of_their_own() {
 
 #[test]
 fn a_missing_device_or_tool_is_named() {
+    let plan = plan(&["alice"]);
     let all = Fuse { device: true, sys_admin: true, fusermount: false };
-    check_fuse(&all).unwrap();
-    check_fuse(&Fuse { sys_admin: false, fusermount: true, ..all }).unwrap();
-    let error = check_fuse(&Fuse { device: false, ..all }).unwrap_err().to_string();
+    check_fuse(&all, &plan).unwrap();
+    check_fuse(&Fuse { sys_admin: false, fusermount: true, ..all }, &plan).unwrap();
+    let error = check_fuse(&Fuse { device: false, ..all }, &plan).unwrap_err().to_string();
     assert!(error.contains("/dev/fuse") && error.contains("defaults.peer.mount=false"), "{error}");
-    let error = check_fuse(&Fuse { sys_admin: false, ..all }).unwrap_err().to_string();
+    let error = check_fuse(&Fuse { sys_admin: false, ..all }, &plan).unwrap_err().to_string();
     assert!(error.contains("fuse3"), "{error}");
 }
 
