@@ -128,10 +128,14 @@ impl Runtime for ProcessRuntime {
 
     fn down(&mut self) -> BoxFuture<'_, Result<(), RuntimeError>> {
         Box::pin(async move {
-            let Some(mut running) = self.running.take() else { return Ok(()) };
-            let ended = children::end_all(&mut running.parts).await;
+            let Some(Running { mut parts, spawner, mut directory }) = self.running.take() else {
+                return Ok(());
+            };
+            // First: it may still be starting one whose order was given up.
+            drop(spawner);
+            let ended = children::end_all(&mut parts).await;
             // Even then: a process that cannot be killed must not keep the rest.
-            let removed = running.directory.remove();
+            let removed = directory.remove();
             ended.and(removed)
         })
     }

@@ -88,13 +88,24 @@ pub(super) async fn end_all(parts: &mut [Part]) -> Result<(), RuntimeError> {
     join_all(parts.iter_mut().map(Part::end)).await.into_iter().collect()
 }
 
-/// One start, and where to report it. A start is quick, so few can queue.
-type Order = (Command, oneshot::Sender<io::Result<Child>>);
+/// One start, and where to report it.
+#[derive(Debug)]
+struct Order {
+    name: String,
+    log: PathBuf,
+    command: Command,
+    reply: oneshot::Sender<io::Result<Part>>,
+}
+
+/// A start is quick, so few can queue.
 const ORDERS_MAX: usize = 4;
 
 /// Starts children from one thread that ends only when dropped. The kernel's
 /// parent-death signal follows the thread that forked, and a runtime's worker
 /// threads may end while the runtime lives.
+///
+/// Once it is dropped, whatever was ordered is handed over or has ended: also a
+/// child whose order was given up while it was being started.
 #[derive(Debug)]
 pub(super) struct Spawner {
     orders: Option<SyncSender<Order>>,
@@ -110,9 +121,10 @@ impl Spawner {
             .name("spawner".to_owned())
             .spawn(move || {
                 let _context = runtime.enter();
-                for (mut command, reply) in queue {
-                    // Nobody waits any more: the child is killed by its own drop.
-                    let _abandoned = reply.send(command.spawn());
+                for Order { name, log, mut command, reply } in queue {
+                    let part = command.spawn().map(|child| Part { name, child, log });
+                    // Nobody waits any more: the part's drop sees to its end.
+                    let _abandoned = reply.send(part);
                 }
             })
             .map_err(|error| failed(format!("starting the thread that starts daemons: {error}")))?;
@@ -128,17 +140,18 @@ impl Spawner {
     ) -> Result<Part, RuntimeError> {
         let (output, errors) = open_log(&log)?;
         command.stdin(Stdio::null()).stdout(output).stderr(errors).kill_on_drop(true);
-        let child = self
-            .order(command)
-            .await
-            .map_err(|error| failed(format!("starting {name}: {error}")))?;
-        Ok(Part { name: name.to_owned(), child, log })
+        let (reply, answer) = oneshot::channel();
+        let order = Order { name: name.to_owned(), log, command, reply };
+        self.order(order, answer).await.map_err(|error| failed(format!("starting {name}: {error}")))
     }
 
-    async fn order(&self, command: Command) -> io::Result<Child> {
-        let (reply, answer) = oneshot::channel();
+    async fn order(
+        &self,
+        order: Order,
+        answer: oneshot::Receiver<io::Result<Part>>,
+    ) -> io::Result<Part> {
         let orders = self.orders.as_ref().expect("taken only by drop");
-        orders.send((command, reply)).map_err(io::Error::other)?;
+        orders.send(order).map_err(io::Error::other)?;
         answer.await.map_err(io::Error::other)?
     }
 }
