@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use futures::future::BoxFuture;
 
+pub mod burst;
 pub mod client;
 mod convert;
 pub mod limits;

@@ -18,6 +18,7 @@ use crate::transfer::{FileKind, spans};
 mod access;
 mod files;
 mod mount_read;
+mod probe;
 mod progress;
 mod pull;
 mod rekeys;
@@ -178,12 +179,16 @@ impl Calls for Control {
         if count > PINGS_MAX {
             return Err(Status::invalid_argument(format!("at most {PINGS_MAX} pings at once")));
         }
-        let client = self.session(&peer).await?.client;
-        let mut rtt_ns = Vec::new();
-        for _ in 0..count {
-            rtt_ns.push(client.ping().await?);
-        }
-        Ok(Response::new(wire::PingReply { rtt_ns }))
+        probe::ping(&self.session(&peer).await?, count).await.map(Response::new)
+    }
+
+    async fn burst(
+        &self,
+        request: Request<wire::BurstRequest>,
+    ) -> Result<Response<wire::BurstReply>, Status> {
+        let request = request.into_inner();
+        let session = self.session(&request.peer).await?;
+        probe::burst(&session, &request).await.map(Response::new)
     }
 
     async fn sessions(

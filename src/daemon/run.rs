@@ -25,6 +25,7 @@ use crate::secure::{Identity, IdentityError, PeerId, SessionHandle};
 use crate::source::{OpenError, Source};
 use crate::telemetry::clock;
 use crate::telemetry::setup::Telemetry;
+use crate::transfer::burst::WireCounter;
 use crate::transfer::limits::{self, Deadlines};
 use crate::transfer::pull::remove_partials;
 use crate::transfer::service::{Caller, Service};
@@ -257,7 +258,11 @@ fn prepare_downloads(core: &Core) -> Result<(), StartError> {
 
 fn find_caller(extensions: &http::Extensions) -> Option<Caller> {
     let handle = extensions.get::<SessionHandle>()?;
-    Some(Caller { peer: handle.peer_name().to_owned(), account: handle.account().clone() })
+    Some(Caller {
+        peer: handle.peer_name().to_owned(),
+        account: handle.account().clone(),
+        received: WireCounter::of(handle.clone()),
+    })
 }
 
 /// The path of the socket, if it is one.

@@ -120,7 +120,15 @@ async fn two_daemons_share_a_file() {
     assert!(served.sessions[0].layers.iter().any(|l| l.layer == "disk" && l.self_ns > 0));
 
     let ping = wire::PingRequest { peer: "bob".to_owned(), count: 3 };
-    assert_eq!(at_alice.ping(ping).await.unwrap().into_inner().rtt_ns.len(), 3);
+    let pings = at_alice.ping(ping).await.unwrap().into_inner();
+    assert_eq!(pings.rtt_ns.len(), 3);
+    for wire_bytes in [pings.wire_bytes_sent, pings.wire_bytes_received] {
+        assert!((50..1_000).contains(&wire_bytes), "{pings:?}");
+    }
+    for records in [pings.records_sent, pings.records_received] {
+        assert!((1..=4).contains(&records), "{pings:?}");
+    }
+    check_bursts(&mut at_alice).await;
     let list = wire::ListRequest { peer: "bob".to_owned(), path: String::new() };
     let entries = at_alice.list(list).await.unwrap().into_inner().entries;
     assert!(entries[0].directory && entries[0].name == "dir");
@@ -152,6 +160,29 @@ async fn unknown_peers_are_refused_on_both_sides() {
     let (name, id) = ("bob".to_owned(), other_id());
     at_alice.add_peer(wire::AddPeerRequest { name, id, address }).await.unwrap();
     assert_eq!(at_alice.ping(ping()).await.unwrap_err().code(), Code::Unavailable);
+}
+
+/// What is timed is less than three quarters of the burst, framing included.
+async fn check_bursts(at_alice: &mut ControlClient) {
+    use wire::BurstDirection::{FromPeer, ToPeer, Unspecified};
+    const BYTES: u64 = 16 << 20;
+    let request = |bytes, direction: wire::BurstDirection| wire::BurstRequest {
+        peer: "bob".to_owned(),
+        bytes,
+        direction: direction.into(),
+    };
+    for direction in [ToPeer, FromPeer] {
+        let burst = at_alice.burst(request(BYTES, direction)).await.unwrap().into_inner();
+        assert_eq!(burst.bytes, BYTES);
+        // More than the first quarter may be here when the timing begins, but the
+        // receiver's task does not sleep through all of it.
+        assert!(burst.wire_bytes < BYTES * 3 / 4, "{direction:?}: {burst:?}");
+        assert!(burst.wire_bytes > 0 && burst.span_ns > 0, "{direction:?}: {burst:?}");
+    }
+    for request in [request(BYTES, Unspecified), request(0, ToPeer), request(1 << 30, FromPeer)] {
+        let refused = at_alice.burst(request.clone()).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument, "{request:?}: {refused}");
+    }
 }
 
 fn other_id() -> String {

@@ -56,6 +56,11 @@ impl SessionHandle {
         self.0.counters()
     }
 
+    /// [`Counters::wire_bytes_received`] alone, for whoever asks often.
+    pub fn wire_bytes_received(&self) -> u64 {
+        self.0.tally.wire_bytes_received.load(Ordering::Relaxed)
+    }
+
     /// Where the session's layers charge their time.
     pub fn account(&self) -> &Account {
         &self.0.account

@@ -24,6 +24,8 @@ use crate::proto::drop::drop_client::DropClient;
 use crate::telemetry::layers::{Account, Layer};
 use crate::telemetry::{clock, propagate};
 
+mod burst;
+
 /// What to fetch by [`Client::push`].
 #[derive(Clone, Debug, Default)]
 pub struct PushRequest {

@@ -54,6 +54,14 @@ pub const LIST_ENTRIES_MAX: usize = 200_000;
 /// Payload of a ping.
 pub const PING_BYTES_MAX: usize = 1024;
 
+/// Payload of one burst. Half of the window, which is the least that is open when
+/// nothing is under way: so no burst waits for the receiver's leave, and its rate is
+/// the link's and not window over round trip.
+pub const BURST_BYTES_MAX: u64 = WINDOW_BYTES as u64 / 2;
+
+/// A whole burst, in milliseconds. What takes longer is too long for its link.
+pub const BURST_DEADLINE_MS: u64 = 120_000;
+
 /// Largest message either side decodes.
 pub const MESSAGE_BYTES_MAX: usize = (CHUNK_BYTES_MAX + (64 << 10)) as usize;
 

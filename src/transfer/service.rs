@@ -6,6 +6,7 @@ use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
 
+use super::burst::{self, WireCounter};
 use super::{limits, spans};
 use crate::proto::drop as wire;
 use crate::proto::drop::drop_server::{Drop as DropCalls, DropServer};
@@ -15,6 +16,7 @@ use crate::telemetry::propagate;
 
 mod call;
 mod ranged;
+mod timing;
 
 use call::Call;
 
@@ -25,6 +27,8 @@ pub struct Caller {
     pub peer: String,
     /// The account of its session.
     pub account: Account,
+    /// What its session has received.
+    pub received: WireCounter,
 }
 
 /// Finds the caller in what the connection put into a request's extensions.
@@ -56,6 +60,7 @@ impl DropCalls for Service {
     type ListStream = BoxStream<'static, Result<wire::ListReply, Status>>;
     type StreamFileStream = BoxStream<'static, Result<wire::FilePart, Status>>;
     type ReadStream = BoxStream<'static, Result<wire::ReadReply, Status>>;
+    type BurstDownStream = BoxStream<'static, Result<wire::BurstPart, Status>>;
 
     async fn list(
         &self,
@@ -122,6 +127,24 @@ impl DropCalls for Service {
             return Err(Status::invalid_argument(reason));
         }
         Ok(Response::new(wire::PingReply { payload }))
+    }
+
+    async fn burst_down(
+        &self,
+        request: Request<wire::BurstRequest>,
+    ) -> Result<Response<Self::BurstDownStream>, Status> {
+        let bytes = request.into_inner().bytes;
+        burst::check(bytes).map_err(Status::invalid_argument)?;
+        Ok(Response::new(burst::parts(bytes).map(Ok).boxed()))
+    }
+
+    async fn burst_up(
+        &self,
+        request: Request<Streaming<wire::BurstPart>>,
+    ) -> Result<Response<wire::BurstReply>, Status> {
+        let caller = self.caller(&request)?;
+        let arrived = timing::time(request.into_inner(), &caller.received).await?;
+        Ok(Response::new(arrived.into()))
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::burst::WireCounter;
 use super::client::Client;
 use super::limits::{self, Deadlines};
 use super::pull::{PullError, PullMode, Target, pull};
@@ -30,8 +31,10 @@ where
 
 async fn connect_share(share: &Path) -> Client {
     let source = Arc::new(Source::open(share).unwrap());
-    let find =
-        |_: &http::Extensions| Some(Caller { peer: "reader".to_owned(), account: Account::new() });
+    let find = |_: &http::Extensions| {
+        let received = WireCounter::new(|| 0);
+        Some(Caller { peer: "reader".to_owned(), account: Account::new(), received })
+    };
     connect(Service::server(source, find), Deadlines::default()).await
 }
 
@@ -189,6 +192,24 @@ async fn change_during_a_pull_fails_it() {
     }
 }
 
+#[tokio::test]
+async fn bursts_arrive_whole_and_bounded() {
+    let share = tempfile::tempdir().unwrap();
+    let client = connect_share(share.path()).await;
+    let counter = WireCounter::new(|| 7);
+    for bytes in [1, 5_000, 3_000_001] {
+        let (up, down) =
+            (client.burst_up(bytes).await, client.burst_down(bytes, &counter).await.unwrap());
+        let up = up.unwrap();
+        assert_eq!((up.bytes, down.bytes), (bytes, bytes));
+        assert_eq!(bytes > 1, up.span_ns > 0 && down.span_ns > 0, "{up:?} {down:?}");
+    }
+    let too_many = limits::BURST_BYTES_MAX + 1;
+    for error in [client.burst_up(too_many).await, client.burst_down(too_many, &counter).await] {
+        assert!(matches!(error, Err(FetchError::Invalid { .. })), "{error:?}");
+    }
+}
+
 /// A peer that misbehaves as told.
 struct Fake(Misdeed);
 
@@ -207,6 +228,7 @@ impl DropCalls for Fake {
     type ListStream = Replies<wire::ListReply>;
     type StreamFileStream = Replies<wire::FilePart>;
     type ReadStream = Replies<wire::ReadReply>;
+    type BurstDownStream = Replies<wire::BurstPart>;
 
     async fn list(
         &self,
@@ -267,6 +289,26 @@ impl DropCalls for Fake {
     ) -> Result<Response<wire::PingReply>, Status> {
         Ok(Response::new(wire::PingReply { payload: Bytes::from_static(b"q") }))
     }
+
+    /// A part too many, or none for ever.
+    async fn burst_down(
+        &self,
+        request: Request<wire::BurstRequest>,
+    ) -> Result<Response<Self::BurstDownStream>, Status> {
+        let data = vec![0; usize::try_from(request.into_inner().bytes).unwrap()].into();
+        let part = Ok(wire::BurstPart { data, timed: true });
+        Ok(Response::new(match self.0 {
+            Misdeed::Silent => Box::pin(futures::stream::pending()),
+            _ => Box::pin(futures::stream::iter([part.clone(), part])),
+        }))
+    }
+
+    async fn burst_up(
+        &self,
+        _: Request<Streaming<wire::BurstPart>>,
+    ) -> Result<Response<wire::BurstReply>, Status> {
+        Ok(Response::new(wire::BurstReply { bytes: 1, wire_bytes: 1, span_ns: 1 }))
+    }
 }
 
 async fn connect_fake(misdeed: Misdeed) -> Client {
@@ -290,6 +332,8 @@ async fn silence_is_a_timeout() {
     let mut push = client.push(request).await.unwrap();
     assert_eq!(deadline(push.next().await.unwrap_err()), 4_000);
     assert_eq!(deadline(Remote::read(&client, "f", VERSION, 0, 1).await.unwrap_err()), 4_000);
+    let burst = client.burst_down(10, &WireCounter::new(|| 0)).await;
+    assert_eq!(deadline(burst.unwrap_err()), limits::BURST_DEADLINE_MS);
 }
 
 #[tokio::test]
@@ -315,6 +359,11 @@ async fn nonsense_is_refused() {
     assert!(error.to_string().contains("not asked for"), "{error}");
     assert!(client.list("").await.unwrap_err().to_string().contains("it lists \"..\""));
     assert!(client.ping().await.unwrap_err().to_string().contains("other bytes"));
+    let counter = WireCounter::new(|| 0);
+    let error = client.burst_down(10, &counter).await.unwrap_err().to_string();
+    assert!(error.contains("more than the 10 bytes"), "{error}");
+    let error = client.burst_up(10).await.unwrap_err().to_string();
+    assert!(error.contains("1 of the 10 bytes"), "{error}");
     let client = connect_fake(Misdeed::OtherVersion).await;
     let error = Remote::read(&client, "f", VERSION, 0, 1).await.unwrap_err();
     assert!(error.to_string().contains("another version"), "{error}");

@@ -25,6 +25,7 @@ impl Drop for Share {
     type ListStream = BoxStream<'static, Result<wire::ListReply, Status>>;
     type StreamFileStream = BoxStream<'static, Result<wire::FilePart, Status>>;
     type ReadStream = BoxStream<'static, Result<wire::ReadReply, Status>>;
+    type BurstDownStream = BoxStream<'static, Result<wire::BurstPart, Status>>;
 
     async fn list(
         &self,
@@ -64,6 +65,20 @@ impl Drop for Share {
         request: Request<wire::PingRequest>,
     ) -> Result<Response<wire::PingReply>, Status> {
         Ok(Response::new(wire::PingReply { payload: request.into_inner().payload }))
+    }
+
+    async fn burst_down(
+        &self,
+        _: Request<wire::BurstRequest>,
+    ) -> Result<Response<Self::BurstDownStream>, Status> {
+        Err(Status::unimplemented("not in this test"))
+    }
+
+    async fn burst_up(
+        &self,
+        _: Request<Streaming<wire::BurstPart>>,
+    ) -> Result<Response<wire::BurstReply>, Status> {
+        Err(Status::unimplemented("not in this test"))
     }
 }
 
