@@ -5,7 +5,8 @@
 //! [`run`] puts these together. Spans of all peers meet in [`collect`];
 //! [`layer_table`], [`trace_view`] and [`stats`] make figures of them, [`result`]
 //! keeps them, [`report`] shows them. [`contract`] is what all agree on with the
-//! daemon; [`image`], [`gc`] and [`doctor`] are commands by themselves.
+//! daemon; [`image`], [`gc`] and [`doctor`] are commands by themselves, and `live` is how
+//! `dropbed link` works on a run of another process.
 
 pub mod collect;
 pub mod contract;
@@ -15,6 +16,7 @@ pub mod export;
 pub mod gc;
 pub mod image;
 pub mod layer_table;
+pub(crate) mod live;
 pub mod plan;
 pub mod report;
 pub mod result;

@@ -19,3 +19,6 @@ pub mod server;
 
 #[cfg(test)]
 mod testing;
+
+#[cfg(test)]
+mod tests;

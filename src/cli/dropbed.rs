@@ -1,6 +1,7 @@
 //! `dropbed`: the testbed's command line.
 
 mod commands;
+mod link;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -39,6 +40,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Look at the links of a run that goes on, change them, measure them.
+    Link(link::LinkArgs),
     /// Remove what runs left behind that were killed: containers, networks,
     /// volumes, processes, mounts, directories.
     Gc(GcArgs),
@@ -72,6 +75,10 @@ struct RunArgs {
     /// Print the result as JSON on stdout, and everything else on stderr.
     #[arg(long, env = "DROPBED_JSON")]
     json: bool,
+    /// Keep everything up after the scenario, until Ctrl-C; the exit code is then
+    /// the scenario's. `dropbed link` works on it meanwhile.
+    #[arg(long)]
+    hold: bool,
     /// Directory in which the run's directory is made.
     #[arg(long, env = "DROPBED_OUT", value_name = "DIR", default_value = "runs")]
     out: PathBuf,

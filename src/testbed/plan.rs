@@ -50,6 +50,26 @@ impl Plan {
         }
         flags
     }
+
+    /// Which directions of the link at `index` have a rate in any cell. Those have
+    /// one all along, if only an endless one, so that no cell has to add or remove
+    /// what makes it.
+    pub fn rated(&self, index: usize) -> Rated {
+        let cells = self.cells.iter().map(|cell| cell.shapes[index]);
+        let mut shapes = cells.chain([self.links[index].shape]);
+        let up = shapes.clone().any(|shape| shape.up.rate_bits_per_s.is_some());
+        let down = shapes.any(|shape| shape.down.rate_bits_per_s.is_some());
+        Rated { up, down }
+    }
+}
+
+/// Which directions of a link ever have a rate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rated {
+    /// From dialler to listener.
+    pub up: bool,
+    /// From listener to dialler.
+    pub down: bool,
 }
 
 /// One daemon.
@@ -82,19 +102,53 @@ pub struct LinkPlan {
     pub shape: Shape,
 }
 
-/// What a link does to bytes. Microseconds, so that half of an odd RTT is exact.
+/// What a link does to bytes, for each direction of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shape {
-    /// One-way delay from dialler to listener.
-    pub up_latency_us: u64,
-    /// One-way delay from listener to dialler.
-    pub down_latency_us: u64,
+    /// From dialler to listener.
+    pub up: OneWay,
+    /// From listener to dialler.
+    pub down: OneWay,
 }
 
 impl Shape {
-    /// The round trip that both delays make.
+    /// The round trip that both delays make, without jitter.
     pub const fn rtt_us(&self) -> u64 {
-        self.up_latency_us + self.down_latency_us
+        self.up.latency_us + self.down.latency_us
+    }
+}
+
+/// What happens to bytes in one direction of a link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OneWay {
+    /// Added to every byte's way. Microseconds, so that half of an odd RTT is exact.
+    pub latency_us: u64,
+    /// Uniform deviation of the delay to both sides; at most `latency_us`.
+    pub jitter_us: u64,
+    /// Whole bytes per second, so a multiple of 8; none: as fast as the machine.
+    pub rate_bits_per_s: Option<u64>,
+    /// Who shares the rate.
+    pub rate_scope: RateScope,
+}
+
+/// Who shares the rate of one direction of a link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RateScope {
+    /// All bytes from the one peer to the other, whoever dialled, as on a real link.
+    #[default]
+    Link,
+    /// Nobody: each connection has the rate to itself.
+    Connection,
+}
+
+impl RateScope {
+    /// The name in files and tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Link => "link",
+            Self::Connection => "connection",
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tables of a result, as text. Pure: a result in, text out.
 
 mod layers;
+mod links;
 mod steps;
 mod sweep;
 
@@ -13,37 +14,17 @@ use super::result::{Outcome, RunResult};
 pub fn render(result: &RunResult) -> String {
     let mut parts = Vec::new();
     if result.turns.iter().filter(|turn| !turn.warmup).count() == 1 {
-        parts.push(links(result));
+        parts.push(links::probes(result));
         parts.push(steps::table(result));
         parts.push(layers::table(result));
         parts.push(one_read(result));
     } else if !result.turns.is_empty() {
         parts.push(sweep::table(result));
     }
+    parts.push(links::notes(result));
     parts.push(verdict(result));
     parts.retain(|part| !part.is_empty());
     parts.join("\n\n")
-}
-
-/// One line per link: what was asked, what was measured.
-fn links(result: &RunResult) -> String {
-    let Some(turn) = result.turns.iter().find(|turn| !turn.warmup) else {
-        return String::new();
-    };
-    let lines: Vec<String> = turn
-        .links
-        .iter()
-        .map(|link| {
-            format!(
-                "link {}: RTT asked {}, measured {} (median of {})",
-                link.link,
-                millis(link.rtt_asked_us * 1_000),
-                millis(link.rtt_measured_us * 1_000),
-                link.samples_us.len()
-            )
-        })
-        .collect();
-    lines.join("\n")
 }
 
 fn one_read(result: &RunResult) -> String {
@@ -84,7 +65,7 @@ const fn word(outcome: Outcome) -> &'static str {
 }
 
 /// A table in the one style; the first `left` columns hold text, the others figures.
-fn styled(header: Vec<String>, rows: Vec<Vec<String>>, left: usize) -> String {
+pub(super) fn styled(header: Vec<String>, rows: Vec<Vec<String>>, left: usize) -> String {
     let mut table = Table::new();
     table.load_style(UTF8_BORDERS_ONLY).set_header(header).add_rows(rows);
     for (index, column) in table.column_iter_mut().enumerate() {
@@ -105,7 +86,7 @@ fn millis(ns: u64) -> String {
 }
 
 /// Bytes in the largest binary unit that keeps them readable.
-fn bytes(count: u64) -> String {
+pub(super) fn bytes(count: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     for (unit, name) in UNITS {
         if count >= unit && count.is_multiple_of(unit) {

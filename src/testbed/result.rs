@@ -38,7 +38,8 @@ pub struct RunResult {
     pub turns: Vec<TurnResult>,
     /// One read through the mount with both peers' spans, as text, if there was one.
     pub one_read_trace: Option<String>,
-    /// From the first container or process to the last removed.
+    /// From the first container or process to the last removed, without the time
+    /// for which the run was held.
     pub wall_ms: u64,
 }
 
@@ -84,10 +85,47 @@ pub struct TurnResult {
     pub repetition: u32,
     /// Carried out and checked, not counted.
     pub warmup: bool,
-    /// Every link as it was measured before the steps.
+    /// Every link as it was measured before the steps, and those that they used
+    /// once more after them.
     pub links: Vec<LinkProbe>,
     /// In the order of the plan.
     pub steps: Vec<StepResult>,
+}
+
+impl TurnResult {
+    /// The probe of a link; none for a name that is no link's.
+    pub fn link(&self, name: &str) -> Option<&LinkProbe> {
+        self.links.iter().find(|probe| probe.link == name)
+    }
+
+    /// A warning for each link that did not stay what it was.
+    pub fn drifts(&self) -> Vec<String> {
+        let values: String =
+            self.values.iter().map(|(name, value)| format!("{name}={value} ")).collect();
+        let kind = if self.warmup { "warm-up" } else { "repetition" };
+        let drifted = self.links.iter().filter(|probe| probe.drifted).map(|probe| {
+            let ms = |us: u64| us as f64 / 1e3;
+            format!(
+                "link {} drifted in {values}{kind} {}: an RTT of {} ms before the steps, {} ms \
+                 after them, asked for {} ms (tolerance {} ms): figures over it are doubtful",
+                probe.link,
+                self.repetition + 1,
+                ms(probe.rtt_measured_us),
+                ms(probe.rtt_after_us.unwrap_or_default()),
+                ms(probe.rtt_expected_us()),
+                ms(probe.rtt_tolerance_us),
+            )
+        });
+        let changed = self.links.iter().filter_map(|probe| {
+            let what = probe.changed.as_ref()?;
+            Some(format!(
+                "link {} was changed during {values}{kind} {}: {what}: figures over it are doubtful",
+                probe.link,
+                self.repetition + 1,
+            ))
+        });
+        drifted.chain(changed).collect()
+    }
 }
 
 /// What a link was asked to be, and what it was.
@@ -97,10 +135,114 @@ pub struct LinkProbe {
     pub link: String,
     /// Round trip asked for.
     pub rtt_asked_us: u64,
+    /// What a ping's own bytes take at the rates asked for, both ways together: a
+    /// right link measures this much more than was asked.
+    #[serde(default)]
+    pub serialisation_us: u64,
+    /// What jitter adds to a ping, both ways together, for its bytes travel in
+    /// pieces and in order: the middle of what is possible.
+    #[serde(default)]
+    pub held_back_us: u64,
     /// Median round trip of one byte through the session, proxy included.
     pub rtt_measured_us: u64,
+    /// How far the measured may be from what is right; more with jitter.
+    #[serde(default)]
+    pub rtt_tolerance_us: u64,
     /// Every sample, in the order taken.
     pub samples_us: Vec<u64>,
+    /// What the toxics are set below what was asked, both ways together, for the
+    /// path adds it by itself.
+    #[serde(default)]
+    pub correction_us: i64,
+    /// Every direction that was asked to have a rate.
+    #[serde(default)]
+    pub rates: Vec<RateProbe>,
+    /// Median round trip after the turn's steps; none when no step used the link.
+    #[serde(default)]
+    pub rtt_after_us: Option<u64>,
+    /// That was beyond the tolerance: the link did not stay what it was.
+    #[serde(default)]
+    pub drifted: bool,
+    /// What the proxy had otherwise than it was told, after the turn's steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<String>,
+}
+
+impl LinkProbe {
+    /// The median round trip of a link that is what was asked for.
+    pub const fn rtt_expected_us(&self) -> u64 {
+        self.rtt_asked_us + self.serialisation_us + self.held_back_us
+    }
+
+    /// Whether a median of `rtt_us` is that of a right link.
+    pub const fn is_right(&self, rtt_us: u64) -> bool {
+        rtt_us.abs_diff(self.rtt_expected_us()) <= self.rtt_tolerance_us
+    }
+}
+
+/// The rate of one direction, as asked and as measured at its receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RateProbe {
+    /// Which direction.
+    pub direction: Direction,
+    /// On the wire, as asked.
+    pub asked_bits_per_s: u64,
+    /// On the wire, framing included.
+    pub measured_bits_per_s: u64,
+    /// Payload of the burst.
+    pub burst_bytes: u64,
+}
+
+/// A rate with four digits that matter.
+pub(crate) fn rate_text(bits_per_s: u64) -> String {
+    const UNITS: [(u64, &str); 3] =
+        [(1_000_000_000, "Gbit/s"), (1_000_000, "Mbit/s"), (1_000, "kbit/s")];
+    let Some((unit, name)) = UNITS.into_iter().find(|(unit, _)| bits_per_s >= *unit) else {
+        return format!("{bits_per_s} bit/s");
+    };
+    match bits_per_s as f64 / unit as f64 {
+        value if value >= 100.0 => format!("{value:.1} {name}"),
+        value if value >= 10.0 => format!("{value:.2} {name}"),
+        value => format!("{value:.3} {name}"),
+    }
+}
+
+/// Where bytes go on a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// From dialler to listener.
+    Up,
+    /// From listener to dialler.
+    Down,
+}
+
+impl Direction {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Up, Self::Down];
+}
+
+/// What the proxy counted of a link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkTraffic {
+    /// From dialler to listener.
+    pub up: WayTraffic,
+    /// From listener to dialler.
+    pub down: WayTraffic,
+}
+
+/// What the proxy counted of one direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WayTraffic {
+    /// That left the link during the step.
+    pub bytes: u64,
+    /// When the link's first byte ever left it, microseconds since 1970.
+    pub first_unix_us: Option<u64>,
+    /// When the step's last byte left the link, microseconds since 1970.
+    pub last_unix_us: Option<u64>,
+    /// Most that was ever under way in one connection, up to the step's end, probes
+    /// included.
+    pub queued_bytes_max: u64,
 }
 
 /// What one step did.
@@ -166,6 +308,9 @@ pub struct TransferResult {
     /// Bytes that crossed the link towards the reader; none when the proxy does
     /// not count.
     pub link_bytes: Option<u64>,
+    /// What the proxy counted, both ways; none when it does not count.
+    #[serde(default)]
+    pub traffic: Option<LinkTraffic>,
     /// Epochs before.
     pub before: Epochs,
     /// Epochs after.
@@ -189,3 +334,6 @@ impl TransferResult {
         self.bytes as f64 * 1e3 / self.wall_ns as f64
     }
 }
+
+#[cfg(test)]
+mod tests;

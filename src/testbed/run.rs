@@ -1,29 +1,34 @@
 //! One run from file to verdict: everything is started here, and removed here.
 
 mod directory;
+mod hold;
 mod host;
+mod record;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+use futures::future::join_all;
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::collect::{Collector, SpanRecord, append_ndjson};
+use super::collect::{Collector, append_ndjson};
 use super::contract;
 use super::events::Events;
-use super::plan::{self, Plan};
-use super::result::{Outcome, RunResult, SCHEMA, TurnResult};
+use super::live::{Live, LiveFile};
+use super::plan::{self, Plan, Shape};
+use super::result::RunResult;
 use super::runtime::attach::AttachOptions;
 use super::runtime::choice::{Choice, choose};
-use super::runtime::{Death, RunContext, Runtime, RuntimeError, RuntimeKind, World};
-use super::scenario::{ScenarioError, Stage};
+use super::runtime::{RunContext, Runtime, RuntimeError, RuntimeKind, World};
+use super::scenario::{LiveLink, ScenarioError, Stage};
 use super::topology::{self, Diagnostics, Topology};
-use super::trace_view::{self, ViewOptions};
 use super::ui::Ui;
 use crate::cli::exit::Exit;
 use crate::telemetry::{clock, names};
+use crate::toxiproxy::client::ProxyGuard;
 use directory::RunDirectory;
+use record::{Ending, Record, RecordEnd};
 
 /// Bound of each part of clean-up, in which signals are not heeded: an engine that
 /// stalls must not hold the command for ever.
@@ -42,6 +47,8 @@ pub struct RunRequest {
     pub attach: AttachOptions,
     /// Where run directories go.
     pub out_dir: PathBuf,
+    /// Whether everything stays up after the scenario, until `cancelled`.
+    pub hold: bool,
 }
 
 /// A run that got as far as having a directory.
@@ -80,7 +87,8 @@ pub enum RunError {
 /// Carries out a topology and cleans up, whatever happens.
 ///
 /// `cancelled` ends the run early, with exit code 130; clean-up still runs to
-/// its end. Dropping the future instead leaves clean-up to destructors.
+/// its end. It also ends holding, which changes nothing about the verdict. Dropping
+/// the future instead leaves clean-up to destructors.
 ///
 /// # Errors
 /// Only before anything was started; later faults are in the result.
@@ -101,44 +109,46 @@ pub async fn run(
     let make_directory = RunDirectory::create(&request.out_dir, &plan.name);
     let (directory, events) = make_directory
         .map_err(|source| RunError::Directory { path: request.out_dir.clone(), source })?;
-    let mut record = Record::new(&plan, &directory, runtime.kind());
+    let mut record = Record::new(&plan, &directory, runtime.kind(), start_ns);
     save_inputs(&directory, &topology, &plan, &mut record);
 
+    let mut standing = None;
     let ending = {
-        let work = work(&plan, runtime.as_mut(), &directory, &events, ui, &mut record);
+        let work =
+            work(&plan, runtime.as_mut(), &directory, &events, ui, &mut record, &mut standing);
         tokio::select! {
             // Before a peer's end that the same Ctrl-C may have brought about.
             biased;
             () = &mut cancelled => Ending::Interrupted,
-            ending = work => ending,
-            // The run's deadline: time itself is the evidence.
-            () = tokio::time::sleep(Duration::from_millis(plan.deadline_ms)) => Ending::TimedOut(plan.deadline_ms),
+            ending = timeout(Duration::from_millis(plan.deadline_ms), work) => {
+                ending.unwrap_or(Ending::TimedOut(plan.deadline_ms))
+            }
         }
+    };
+    let ending = match standing.as_mut() {
+        Some(standing) if request.hold && standing.can_be_held(&ending) => {
+            // What went wrong before holding decides the exit code.
+            ending.note(&mut record, &events);
+            let runtime = runtime.as_mut();
+            standing.hold(runtime, &directory, &events, ui, &mut record, cancelled).await
+        }
+        _ => ending,
     };
     if matches!(ending, Ending::Interrupted) {
         ui.line("interrupted: removing what was started ...");
     }
     ending.note(&mut record, &events);
+    // Who asks now is told that there is no live run, before its parts go.
+    let links = standing.map_or_else(Vec::new, |standing| standing.links);
+    remove_links(links, runtime.kind(), &mut record).await;
     clean_up(runtime.as_mut(), &directory, &events, &mut record).await;
-    let RecordEnd { mut result, exit } = record.end();
-    result.wall_ms = (clock::now_ns() - start_ns) / 1_000_000;
+    let RecordEnd { result, exit } = record.end();
     if let Err(error) = directory.write_json("result.json", &result) {
         ui.line(format!("error: cannot write result.json: {error}"));
         let exit = if exit == Exit::Pass { Exit::Harness } else { exit };
         return Ok(Finished { result, directory: directory.path, exit });
     }
     Ok(Finished { result, directory: directory.path, exit })
-}
-
-/// How the work of a run ended.
-enum Ending {
-    Done,
-    Scenario(ScenarioError),
-    Runtime(RuntimeError),
-    Dead(Death),
-    Telemetry(String),
-    TimedOut(u64),
-    Interrupted,
 }
 
 /// Starts everything and does every turn of the plan.
@@ -149,6 +159,7 @@ async fn work(
     events: &Events,
     ui: Ui,
     record: &mut Record,
+    standing: &mut Option<Standing>,
 ) -> Ending {
     let host = match runtime.prepare(plan, &directory.run_id).await {
         Ok(host) => host,
@@ -170,8 +181,9 @@ async fn work(
         Err(error) => return Ending::Runtime(error),
     };
     events.add("up", json!({"peers": plan.peers.len(), "proxy": world.proxy_api}));
+    let standing = standing.insert(Standing { collector, live: None, links: Vec::new() });
     let ending = tokio::select! {
-        ended = drive(plan, &world, &collector, directory, events, ui, record) => {
+        ended = drive(plan, &world, standing, directory, events, ui, record) => {
             ended.map_or_else(Ending::Scenario, |()| Ending::Done)
         }
         // A dead peer explains a failed call better than the call does.
@@ -182,7 +194,7 @@ async fn work(
         ending => ending,
     };
     // What a turn that was cut short left.
-    keep_spans(&collector, directory, record);
+    keep_spans(&standing.collector, directory, record);
     ending
 }
 
@@ -210,20 +222,51 @@ async fn death_behind(runtime: &mut dyn Runtime, error: ScenarioError) -> Ending
 async fn drive(
     plan: &Plan,
     world: &World,
-    collector: &Collector,
+    standing: &mut Standing,
     directory: &RunDirectory,
     events: &Events,
     ui: Ui,
     record: &mut Record,
 ) -> Result<(), ScenarioError> {
-    let mut stage = Stage::provision(plan, world, collector, events, ui).await?;
+    let Standing { collector, live, links } = standing;
+    let collector: &Collector = collector;
+    let mut stage = Stage::provision(plan, world, collector, events, ui, links).await?;
     record.result.host.proxy.clone_from(&stage.proxy_version);
+    let Record { result, started_unix_ns, .. } = &*record;
+    let facts = Live::of(world, &stage.links, &result.run_id, &result.runtime, *started_unix_ns);
+    match LiveFile::create(&directory.path, facts) {
+        Ok(file) => *live = Some(file),
+        Err(error) => record.warn_live(&error),
+    }
     for &turn in &plan.order {
-        let done = stage.turn(turn, &mut record.failures).await?;
+        follow(live, &stage.links, &plan.cells[turn.cell].shapes, record);
+        let done = stage.turn(turn, &mut record.failures).await;
+        // Also after an error: a run that is held then has the links that it reached.
+        let shapes: Vec<Shape> = stage.links.iter().map(|link| link.plan.shape).collect();
+        follow(live, &stage.links, &shapes, record);
+        let done = done?;
+        done.drifts().into_iter().for_each(|warning| record.warn_once(warning));
         record.result.turns.push(done);
         keep_spans(collector, directory, record);
     }
     Ok(())
+}
+
+/// Has the file say what the links are asked to be.
+fn follow(live: &mut Option<LiveFile>, links: &[LiveLink], shapes: &[Shape], record: &mut Record) {
+    let followed = live.as_mut().map(|file| file.update(|live| live.follow(links, shapes)));
+    if let Some(Err(error)) = followed {
+        record.warn_live(&error);
+    }
+}
+
+/// What stands while a run is live, beside what its runtime started.
+struct Standing {
+    collector: Collector,
+    /// None before the links are made.
+    live: Option<LiveFile>,
+    /// The proxies of the links that are made.
+    links: Vec<ProxyGuard>,
 }
 
 fn save_inputs(directory: &RunDirectory, topology: &Topology, plan: &Plan, record: &mut Record) {
@@ -233,6 +276,28 @@ fn save_inputs(directory: &RunDirectory, topology: &Topology, plan: &Plan, recor
     if let Err(error) = saved {
         record
             .error(Exit::Harness, format!("cannot write to {}: {error}", directory.path.display()));
+    }
+}
+
+/// Deletes the links of a proxy that stays when the run is over; another run could
+/// not make its own there. Other proxies end with the run, and their links too.
+async fn remove_links(links: Vec<ProxyGuard>, runtime: RuntimeKind, record: &mut Record) {
+    if runtime != RuntimeKind::Attach {
+        links.into_iter().for_each(|link| drop(link.keep()));
+        return;
+    }
+    let hint = "restart the proxy server before the next run";
+    match timeout(CLEAN_UP_DEADLINE, join_all(links.into_iter().map(ProxyGuard::undo))).await {
+        Ok(removed) => {
+            for error in removed.into_iter().filter_map(Result::err) {
+                let reason = format!("removing the links: {error}\n  hint: {hint}");
+                record.error(Exit::Harness, reason);
+            }
+        }
+        Err(_) => {
+            let reason = format!("removing the links took longer than {CLEAN_UP_DEADLINE:?}");
+            record.error(Exit::Harness, format!("{reason}\n  hint: {hint}"));
+        }
     }
 }
 
@@ -258,108 +323,5 @@ async fn clean_up(
             let reason = format!("cleaning up took longer than {CLEAN_UP_DEADLINE:?}");
             record.error(Exit::Harness, format!("{reason}\n  hint: {hint}"));
         }
-    }
-}
-
-/// The result as it grows.
-struct Record {
-    result: RunResult,
-    failures: Vec<String>,
-    exit: Exit,
-}
-
-struct RecordEnd {
-    result: RunResult,
-    exit: Exit,
-}
-
-impl Record {
-    fn new(plan: &Plan, directory: &RunDirectory, runtime: RuntimeKind) -> Self {
-        Self {
-            result: RunResult {
-                schema: SCHEMA,
-                name: plan.name.clone(),
-                run_id: directory.run_id.clone(),
-                seed: plan.seed,
-                runtime: runtime.to_string(),
-                host: host::facts(),
-                outcome: Outcome::Pass,
-                reasons: Vec::new(),
-                warnings: Vec::new(),
-                turns: Vec::<TurnResult>::new(),
-                one_read_trace: None,
-                wall_ms: 0,
-            },
-            failures: Vec::new(),
-            exit: Exit::Pass,
-        }
-    }
-
-    /// The first error decides the exit code; all are told.
-    fn error(&mut self, exit: Exit, reason: String) {
-        if self.exit == Exit::Pass {
-            self.exit = exit;
-        }
-        self.result.reasons.push(reason);
-    }
-
-    /// Keeps the first read through the mount that both peers worked on.
-    fn keep_trace(&mut self, spans: &[SpanRecord]) {
-        if self.result.one_read_trace.is_none() {
-            self.result.one_read_trace = trace_view::one_read(spans)
-                .map(|spans| trace_view::render(&spans, &ViewOptions::default()));
-        }
-    }
-
-    /// Something that does not change the verdict, told with the result.
-    fn warn_once(&mut self, warning: String) {
-        if !self.result.warnings.contains(&warning) {
-            self.result.warnings.push(warning);
-        }
-    }
-
-    fn end(mut self) -> RecordEnd {
-        if self.exit == Exit::Pass && !self.failures.is_empty() {
-            self.exit = Exit::Assertion;
-        }
-        self.result.reasons.append(&mut self.failures);
-        self.result.outcome = match self.exit {
-            Exit::Pass => Outcome::Pass,
-            Exit::Assertion => Outcome::Fail,
-            Exit::TimedOut => Outcome::TimedOut,
-            Exit::Interrupted => Outcome::Interrupted,
-            Exit::BadInput | Exit::Environment | Exit::Harness => Outcome::Error,
-        };
-        RecordEnd { result: self.result, exit: self.exit }
-    }
-}
-
-impl Ending {
-    /// Puts what happened into the record.
-    fn note(self, record: &mut Record, events: &Events) {
-        let (exit, reason) = match self {
-            Self::Done => return,
-            Self::Scenario(error @ ScenarioError::Deadline { .. }) => {
-                (Exit::TimedOut, error.to_string())
-            }
-            Self::Scenario(error) => (Exit::Harness, error.to_string()),
-            Self::Runtime(RuntimeError::Died(death)) => (Exit::Harness, death.to_string()),
-            Self::Runtime(error @ RuntimeError::Environment { .. }) => {
-                (Exit::Environment, error.to_string())
-            }
-            Self::Runtime(error @ RuntimeError::Failed(_)) => (Exit::Harness, error.to_string()),
-            Self::Dead(death) => (Exit::Harness, death.to_string()),
-            Self::Telemetry(reason) => (Exit::Environment, reason),
-            Self::TimedOut(ms) => (
-                Exit::TimedOut,
-                format!(
-                    "the run did not end within its deadline of {} s (run.deadline)",
-                    ms / 1_000
-                ),
-            ),
-            Self::Interrupted => (Exit::Interrupted, "interrupted".into()),
-        };
-        events.add("ended", json!({"exit": exit.code(), "reason": reason}));
-        record.error(exit, reason);
     }
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
 
 use super::plan::Plan;
 
@@ -30,7 +31,8 @@ pub struct RunContext {
 }
 
 /// How to reach one daemon's control service.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ControlAddress {
     /// A unix socket.
     Unix(PathBuf),
@@ -44,7 +46,7 @@ pub enum ControlAddress {
 }
 
 /// A daemon that answers on its control address.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerEndpoint {
     /// From the plan.
     pub name: String,
@@ -116,7 +118,7 @@ pub enum RuntimeError {
 }
 
 /// The kinds of runtime, as `--runtime` names them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RuntimeKind {
     /// Local processes on 127.0.0.x; no engine needed.

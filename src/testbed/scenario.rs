@@ -4,10 +4,11 @@
 //! API; nothing here knows how the peers were started.
 
 mod check;
-mod link;
+pub(in crate::testbed) mod link;
 mod provision;
 mod transfer;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::json;
@@ -73,21 +74,46 @@ pub(crate) enum ScenarioError {
         /// The answer.
         reason: String,
     },
-    /// A link is not what it should be.
+    /// A rate that all connections of a link share, and a proxy that cannot.
     #[error(
-        "link {link}: asked for an RTT of {asked_ms} ms, measured {measured_ms} ms \
-         (tolerance {tolerance_ms} ms): figures over it would be wrong\n  \
-         hint: is the machine overloaded? The samples are in events.ndjson"
+        "link {link}: cannot give it a rate that all its connections share: the proxy is \
+         Toxiproxy {version}, which has a rate for each connection only\n  \
+         hint: say `rate_scope: connection` in the topology, or use the bundled proxy \
+         (dropbed toxiproxy)"
     )]
-    Misshapen {
+    SharedRate {
         /// Which link.
         link: String,
-        /// RTT asked for.
-        asked_ms: f64,
-        /// Median measured.
-        measured_ms: f64,
+        /// What the proxy says it is.
+        version: String,
+    },
+    /// A link is not what it should be.
+    #[error(
+        "link {link}: asked for {asked}, measured {measured} (tolerance {tolerance}): figures \
+         over it would be wrong\n  \
+         hint: is the machine overloaded, or too slow for this link? The samples are in \
+         events.ndjson"
+    )]
+    Misshapen {
+        /// Which link, and which direction of it if only one.
+        link: String,
+        /// Which quantity, and what was asked for.
+        asked: String,
+        /// What was measured at last.
+        measured: String,
         /// How far apart they may be.
-        tolerance_ms: f64,
+        tolerance: String,
+    },
+    /// Somebody else has changed a link.
+    #[error(
+        "link {link}: {what}: it was changed from outside, and figures over it would be wrong\n  \
+         hint: leave the links alone while a run measures (`dropbed link set` is for --hold)"
+    )]
+    Changed {
+        /// Which link.
+        link: String,
+        /// What the proxy has otherwise than it was told.
+        what: String,
     },
     /// A test file is not the file that the seed makes.
     #[error(
@@ -117,6 +143,12 @@ pub(crate) struct LiveLink {
     pub(crate) dialler: usize,
     /// Index of the listener in the plan's peers.
     pub(crate) listener: usize,
+    /// Where the proxy listens for it, and where the dialler reaches that.
+    pub(crate) listen: String,
+    /// See `listen`.
+    pub(crate) dial: String,
+    /// What the proxy dials for it.
+    pub(crate) upstream: String,
     /// Median RTT of the last probe.
     pub(crate) rtt_measured_us: u64,
     /// What the path adds to the link's delay by itself, both ways together.
@@ -159,11 +191,12 @@ impl Stage<'_> {
         let plan = self.plan;
         let cell = &plan.cells[turn.cell];
         self.announce(turn, cell);
-        let links = self.prepare_links(cell).await?;
+        let mut links = self.prepare_links(cell).await?;
         let mut steps = Vec::with_capacity(cell.steps.len());
         for step in &cell.steps {
             steps.push(self.step(step, failures).await?);
         }
+        self.probe_again(cell, &mut links).await?;
         Ok(TurnResult {
             cell: turn.cell,
             values: cell.values.clone(),
@@ -187,9 +220,33 @@ impl Stage<'_> {
         let mut probes = Vec::with_capacity(self.links.len());
         for index in 0..self.links.len() {
             self.shape(index, cell.shapes[index]).await?;
-            probes.push(self.probe(index).await?);
+            let mut probe = self.probe(index).await?;
+            probe.rates = self.probe_rates(index).await?;
+            self.refuse_changed(index).await?;
+            probes.push(probe);
         }
         Ok(probes)
+    }
+
+    /// Measures the links that the steps used once more: a link that did not stay
+    /// what it was is told, and no error, for what was measured stands.
+    async fn probe_again(
+        &self,
+        cell: &CellPlan,
+        probes: &mut [LinkProbe],
+    ) -> Result<(), ScenarioError> {
+        let used: BTreeSet<usize> = cell
+            .steps
+            .iter()
+            .map(|step| match step {
+                StepPlan::Transfer(transfer) => self.link_index(&transfer.to, &transfer.from),
+                StepPlan::Rekey { dialler, listener, .. } => self.link_index(dialler, listener),
+            })
+            .collect();
+        for index in used {
+            self.probe_after(index, &mut probes[index]).await?;
+        }
+        Ok(())
     }
 
     async fn step(
@@ -224,7 +281,7 @@ impl Stage<'_> {
         let request = RekeyRequest { peer: listener.to_owned() };
         let mut control = peer.control.clone();
         let link = &self.links[self.link_index(dialler, listener)];
-        let deadline_ms = CALL_DEADLINE_MS + link.plan.shape.rtt_us() / 1_000 * ROUND_TRIPS_MAX;
+        let deadline_ms = CALL_DEADLINE_MS + link::trip_ms_max(&link.plan.shape) * ROUND_TRIPS_MAX;
         let reply = peer.call_within(deadline_ms, "rekey", control.rekey(request)).await?;
         let wall_ns = clock::now_ns() - start_ns;
         let after = Epochs { sent: reply.epoch_sent, received: reply.epoch_received };

@@ -14,7 +14,7 @@ pub mod units;
 
 mod decode;
 mod overrides;
-mod suggest;
+pub(crate) mod suggest;
 mod vars;
 
 use decode::{Factor, File};
@@ -175,11 +175,16 @@ fn combinations(factors: &[Factor]) -> Vec<BTreeMap<String, String>> {
 fn check_constant(base: &Scene, scene: &Scene, factors: &[Factor], found: &mut Vec<Diagnostic>) {
     let link_names =
         |scene: &Scene| -> Vec<String> { scene.links.iter().map(decode::Link::name).collect() };
+    let scopes = |scene: &Scene| -> Vec<_> {
+        let ways = scene.links.iter().flat_map(|link| [link.shape.up, link.shape.down]);
+        ways.map(|way| way.rate_scope).collect()
+    };
     let differing = [
         ("name", base.name != scene.name),
         ("seed", base.seed != scene.seed),
         ("peers", base.peers != scene.peers),
         ("links", link_names(base) != link_names(scene)),
+        ("rate_scope", scopes(base) != scopes(scene)),
         ("run", base.run != scene.run),
     ];
     let span = factors.first().map_or(Span::beginning(0), |factor| factor.span);

@@ -1,11 +1,19 @@
 //! The JSON of the HTTP API, shared by server and client.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-pub use toxic::{
-    AttributeError, Effect, LATENCY_MS_MAX, Latency, Millis, Stream, Toxic, ToxicDraft, ToxicUpdate,
+pub use attributes::AttributeError;
+pub use counters::{ConnectionCounters, ProxyCounters, StreamCounters};
+pub use effect::{
+    BUCKET_NAME_BYTES_MAX, BYTES_MAX, Bandwidth, Corrupt, Effect, Latency, RateScope, Slicer,
 };
+pub use quantity::{LATENCY_MS_MAX, Millis, RATE_KB_PER_S_MAX, RateBytes};
+pub use toxic::{Stream, Toxic, ToxicDraft, ToxicUpdate};
 
+mod attributes;
+mod counters;
+mod effect;
+mod quantity;
 mod toxic;
 
 /// What `GET /version` of the bundled server tells: the version whose API it
@@ -36,17 +44,17 @@ pub struct Proxy {
 
 /// Body of `POST /proxies`, and element of that of `POST /populate`.
 ///
-/// Missing fields are read as empty, so that the server can name them.
+/// Missing fields and null are read as empty, so that the server can name them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProxySpec {
     /// Unique in the server, not empty.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub name: String,
     /// `host:port`; port 0 asks for any free port.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub listen: String,
     /// `host:port`, not empty.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub upstream: String,
     /// Whether it listens at once; none means yes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -73,7 +81,9 @@ pub struct Populated {
     /// Why not all were done.
     #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<ErrorBody>,
-    /// Those made, replaced or left alone, in the order asked.
+    /// Those made, replaced or left alone, in the order asked. The stock server
+    /// writes null where there are none.
+    #[serde(default, deserialize_with = "null_is_default")]
     pub proxies: Vec<Proxy>,
 }
 
@@ -93,46 +103,13 @@ pub struct VersionBody {
     pub version: String,
 }
 
-/// Element of the answer at [`COUNTERS_PATH`], a map by proxy name. Extension.
-///
-/// Counts start when the proxy is created; disabling, updating and `/reset` keep
-/// them, deleting and replacing forget them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProxyCounters {
-    /// Connections accepted.
-    pub connections_opened: u64,
-    /// Connections that are open now, being dialled included.
-    pub connections_open: u64,
-    /// Connections closed because the upstream could not be dialled.
-    pub dials_failed: u64,
-    /// Client to server.
-    pub upstream: StreamCounters,
-    /// Server to client.
-    pub downstream: StreamCounters,
-}
-
-/// Counters of one direction over all connections of a proxy. Extension.
-///
-/// `sent_bytes` includes a write that is just being made, so whoever has received
-/// everything finds everything counted; with no write under way it is exact.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StreamCounters {
-    /// Bytes read from the sender.
-    pub received_bytes: u64,
-    /// Bytes written to the receiver.
-    pub sent_bytes: u64,
-    /// Bytes in the delay queues now.
-    pub queued_bytes: u64,
-    /// Most bytes that one connection's delay queue ever held.
-    pub queued_bytes_max: u64,
-    /// When the first byte was read, microseconds since 1970.
-    pub first_received_unix_us: Option<u64>,
-    /// When the last byte was read, microseconds since 1970.
-    pub last_received_unix_us: Option<u64>,
-    /// When the first byte was written, microseconds since 1970.
-    pub first_sent_unix_us: Option<u64>,
-    /// When the last byte was written, microseconds since 1970.
-    pub last_sent_unix_us: Option<u64>,
+/// As Go's decoder: null leaves a field as it was.
+fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 #[cfg(test)]

@@ -3,9 +3,40 @@
 //! Strict: each call knows the one status that means success, reads the body as
 //! JSON whatever its content type says, and compares what the server made with
 //! what was asked. Every call has a deadline and ignores proxy settings of the
-//! environment.
+//! environment. What only the bundled server has is refused before it is sent to
+//! a stock one, with [`ClientError::NotBundled`].
+//!
+//! ```
+//! use dropbed::toxiproxy::api::{Millis, ProxySpec, Stream, Toxic};
+//! use dropbed::toxiproxy::client::Client;
+//! use dropbed::toxiproxy::server::{Options, serve};
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//!
+//! // Any Toxiproxy server will do; this one lives in the same process.
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! let client = Client::new(&format!("http://{}", listener.local_addr()?))?;
+//! tokio::spawn(serve(listener, Options::default(), std::future::pending()));
+//!
+//! let spec = ProxySpec {
+//!     name: "database".to_owned(),
+//!     listen: "127.0.0.1:0".to_owned(),
+//!     upstream: "127.0.0.1:5432".to_owned(),
+//!     enabled: None,
+//! };
+//! // A round trip of 50 ms, from the first connection on.
+//! let slow = Stream::ALL.map(|stream| Toxic::latency(stream, Millis::from_micros(25_000)));
+//! let guard = client.create_guarded(&spec, &slow).await?;
+//! println!("connect to {}", guard.proxy().listen);
+//! assert_eq!(client.toxics("database").await?, slow);
+//!
+//! // Dropping the guard would delete the proxy, too, but without waiting for it.
+//! guard.undo().await?;
+//! assert!(client.proxies().await?.is_empty());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,20 +44,25 @@ use reqwest::{Method, StatusCode, Url, redirect};
 use serde::Serialize;
 use tokio::sync::OnceCell;
 
-use super::api::{
-    BUNDLED_MARK, Effect, Latency, Populated, Proxy, ProxyCounters, ProxySpec, ProxyUpdate, Toxic,
-    ToxicUpdate, VersionBody,
-};
+use super::api::{BUNDLED_MARK, VersionBody};
 pub use error::ClientError;
+pub use guard::{ProxyGuard, ToxicGuard};
 pub use remove::Removal;
 
 mod call;
 mod error;
+mod guard;
+mod proxies;
 mod remove;
+mod toxics;
 
 /// Deadline of a call unless told otherwise: a little more than the 25 s after
 /// which a server gives up by itself.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(28);
+
+/// A connection that was idle for longer is not used again: shorter than the 15 s
+/// after which the bundled server closes it, so that no call meets the closing.
+const IDLE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A server's HTTP API. Clones share connections.
 #[derive(Clone, Debug)]
@@ -60,6 +96,7 @@ impl Client {
         }
         let http = reqwest::Client::builder()
             .no_proxy()
+            .pool_idle_timeout(IDLE_DEADLINE)
             .redirect(redirect::Policy::none())
             .user_agent(concat!("dropbed/", env!("CARGO_PKG_VERSION")))
             .build()
@@ -87,204 +124,13 @@ impl Client {
         self.version.get_or_try_init(ask).await
     }
 
-    /// All proxies by name.
-    ///
-    /// # Errors
-    /// Any [`ClientError`].
-    pub async fn proxies(&self) -> Result<BTreeMap<String, Proxy>, ClientError> {
-        self.call("list the proxies", Method::GET, &["proxies"]).expect_json(StatusCode::OK).await
-    }
-
-    /// Creates a proxy; `listen` of the answer has the real port.
-    ///
-    /// # Errors
-    /// [`ClientError::Refused`] with 409 when the name is taken, with 500 when the
-    /// server cannot listen; any other.
-    pub async fn create(&self, spec: &ProxySpec) -> Result<Proxy, ClientError> {
-        let action = format!("create proxy {:?}", spec.name);
-        let call = self.call(&action, Method::POST, &["proxies"]).body(spec);
-        let proxy: Proxy = call.expect_json(StatusCode::CREATED).await?;
-        if proxy.name != spec.name || proxy.enabled != spec.enabled.unwrap_or(true) {
-            return Err(disagreement(&action, spec, &proxy));
-        }
-        Ok(proxy)
-    }
-
-    /// Creates a proxy that has its toxics before it accepts the first connection:
-    /// disabled, then shaped, then enabled. After an error it is deleted again, as
-    /// far as the server still answers.
-    ///
-    /// # Errors
-    /// Any [`ClientError`].
-    pub async fn create_shaped(
-        &self,
-        spec: &ProxySpec,
-        toxics: &[Toxic],
-    ) -> Result<Proxy, ClientError> {
-        self.create(&ProxySpec { enabled: Some(false), ..spec.clone() }).await?;
-        let shaped = async {
-            for toxic in toxics {
-                self.add_toxic(&spec.name, toxic).await?;
-            }
-            let enable = ProxyUpdate { enabled: Some(true), ..ProxyUpdate::default() };
-            self.update(&spec.name, &enable).await
-        };
-        match shaped.await {
-            Ok(proxy) => Ok(proxy),
-            Err(error) => {
-                // The first error says more than that of cleaning up.
-                let _ = self.delete(&spec.name).await;
-                Err(error)
-            }
-        }
-    }
-
-    /// Creates or replaces proxies in bulk; identical ones are left alone.
-    ///
-    /// # Errors
-    /// [`ClientError::Refused`] when one of them cannot be made; those before it
-    /// stay. Any other.
-    pub async fn populate(&self, specs: &[ProxySpec]) -> Result<Vec<Proxy>, ClientError> {
-        let action = format!("populate {} proxies", specs.len());
-        let call = self.call(&action, Method::POST, &["populate"]).body(&specs);
-        let Populated { proxies, .. } = call.expect_json(StatusCode::CREATED).await?;
-        Ok(proxies)
-    }
-
-    /// One proxy.
-    ///
-    /// # Errors
-    /// Any [`ClientError`].
-    pub async fn get(&self, proxy: &str) -> Result<Proxy, ClientError> {
-        let action = format!("show proxy {proxy:?}");
-        self.call(&action, Method::GET, &["proxies", proxy]).expect_json(StatusCode::OK).await
-    }
-
-    /// Changes a proxy.
-    ///
-    /// # Errors
-    /// Any [`ClientError`].
-    pub async fn update(&self, proxy: &str, update: &ProxyUpdate) -> Result<Proxy, ClientError> {
-        let action = format!("update proxy {proxy:?}");
-        let call = self.call(&action, Method::PATCH, &["proxies", proxy]).body(update);
-        let updated: Proxy = call.expect_json(StatusCode::OK).await?;
-        if update.enabled.is_some_and(|enabled| enabled != updated.enabled) {
-            return Err(disagreement(&action, update, &updated));
-        }
-        Ok(updated)
-    }
-
-    /// Deletes a proxy, which cuts its connections.
-    ///
-    /// # Errors
-    /// Any [`ClientError`].
-    pub async fn delete(&self, proxy: &str) -> Result<(), ClientError> {
-        let action = format!("delete proxy {proxy:?}");
-        let call = self.call(&action, Method::DELETE, &["proxies", proxy]);
-        call.expect_nothing(StatusCode::NO_CONTENT).await
-    }
-
-    /// The toxics of a proxy, in order of creation.
-    ///
-    /// # Errors
-    /// Any [`ClientError`].
-    pub async fn toxics(&self, proxy: &str) -> Result<Vec<Toxic>, ClientError> {
-        let action = format!("list the toxics of proxy {proxy:?}");
-        let call = self.call(&action, Method::GET, &["proxies", proxy, "toxics"]);
-        call.expect_json(StatusCode::OK).await
-    }
-
-    /// Adds a toxic at the end.
-    ///
-    /// # Errors
-    /// [`ClientError::FractionalMillis`] when a stock server would have to round;
-    /// any other.
-    pub async fn add_toxic(&self, proxy: &str, toxic: &Toxic) -> Result<Toxic, ClientError> {
-        let action = format!("add toxic {:?} to proxy {proxy:?}", toxic.name);
-        self.check_fractions(&action, &toxic.effect).await?;
-        let call = self.call(&action, Method::POST, &["proxies", proxy, "toxics"]).body(toxic);
-        let added = call.expect_json(StatusCode::OK).await?;
-        agree(&action, toxic, added)
-    }
-
-    /// Gives a toxic, found by its name, the effect and toxicity of `toxic`. Its
-    /// type and stream cannot change.
-    ///
-    /// # Errors
-    /// Those of [`Self::add_toxic`].
-    pub async fn update_toxic(&self, proxy: &str, toxic: &Toxic) -> Result<Toxic, ClientError> {
-        let action = format!("update toxic {:?} of proxy {proxy:?}", toxic.name);
-        self.check_fractions(&action, &toxic.effect).await?;
-        let attributes = Some(toxic.effect.attributes());
-        let update = ToxicUpdate { attributes, toxicity: Some(toxic.toxicity) };
-        let path = ["proxies", proxy, "toxics", &toxic.name];
-        let call = self.call(&action, Method::PATCH, &path).body(&update);
-        let updated = call.expect_json(StatusCode::OK).await?;
-        agree(&action, toxic, updated)
-    }
-
-    /// Removes a toxic. Under load a stock server may hang in this: see
-    /// [`Self::remove_toxic_surely`].
-    ///
-    /// # Errors
-    /// Any [`ClientError`].
-    pub async fn remove_toxic(&self, proxy: &str, toxic: &str) -> Result<(), ClientError> {
-        let action = format!("remove toxic {toxic:?} of proxy {proxy:?}");
-        let call = self.call(&action, Method::DELETE, &["proxies", proxy, "toxics", toxic]);
-        call.expect_nothing(StatusCode::NO_CONTENT).await
-    }
-
-    /// Enables every proxy and removes every toxic of the server.
-    ///
-    /// # Errors
-    /// Any [`ClientError`].
-    pub async fn reset(&self) -> Result<(), ClientError> {
-        let call = self.call("reset the server", Method::POST, &["reset"]);
-        call.expect_nothing(StatusCode::NO_CONTENT).await
-    }
-
-    /// Counters of every proxy, by name. An extension.
-    ///
-    /// # Errors
-    /// [`ClientError::NotBundled`] on a stock server; any other.
-    pub async fn counters(&self) -> Result<BTreeMap<String, ProxyCounters>, ClientError> {
-        let action = "read the counters";
+    async fn need_bundled(&self, action: &str, extension: String) -> Result<(), ClientError> {
         let version = self.version().await?;
-        if !version.is_bundled {
-            let version = version.text.clone();
-            return Err(ClientError::NotBundled { action: action.to_owned(), version });
+        if version.is_bundled {
+            return Ok(());
         }
-        let call = self.call(action, Method::GET, &["dropbed", "counters"]);
-        call.expect_json(StatusCode::OK).await
-    }
-
-    async fn check_fractions(&self, action: &str, effect: &Effect) -> Result<(), ClientError> {
-        let Effect::Latency(Latency { latency, jitter }) = effect else { return Ok(()) };
-        for value in [latency, jitter] {
-            if !value.is_whole() && !self.version().await?.is_bundled {
-                return Err(ClientError::FractionalMillis {
-                    action: action.to_owned(),
-                    value: *value,
-                });
-            }
-        }
-        Ok(())
-    }
-}
-
-/// `made`, if it is what was asked for. The stock server keeps toxicity in single
-/// precision.
-fn agree(action: &str, asked: &Toxic, made: Toxic) -> Result<Toxic, ClientError> {
-    let same_effect = match (&asked.effect, &made.effect) {
-        // A server may fill in attributes that were left out.
-        (Effect::Other { kind, .. }, effect) => kind == effect.kind(),
-        (asked, made) => asked == made,
-    };
-    let same_toxicity = (asked.toxicity - made.toxicity).abs() <= f64::from(f32::EPSILON);
-    if same_effect && same_toxicity && asked.name == made.name && asked.stream == made.stream {
-        Ok(made)
-    } else {
-        Err(disagreement(action, asked, &made))
+        let version = version.text.clone();
+        Err(ClientError::NotBundled { action: action.to_owned(), extension, version })
     }
 }
 

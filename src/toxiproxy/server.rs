@@ -4,13 +4,10 @@
 //! each `proxy` owns a listener and hands its connections to `link`, which
 //! delays and counts bytes.
 
-use std::io;
-use std::pin::pin;
 use std::time::Duration;
 
 use futures::future::join;
 use tokio::net::TcpListener;
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::api::ProxySpec;
@@ -18,15 +15,20 @@ pub use args::{READY_PREFIX, ToxiproxyArgs, normalise_stock_flags, run};
 pub use metrics::MetricsOptions;
 use registry::Registry;
 
+mod alarm;
 mod args;
+mod bucket;
 mod clock;
 mod http;
+mod json;
 mod link;
 mod meter;
 mod metrics;
+mod pool;
 mod proxy;
 mod refusal;
 mod registry;
+mod toxics;
 
 /// API calls under way at shutdown have this long to be answered.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(2);
@@ -49,9 +51,6 @@ pub enum ServeError {
     /// A proxy of [`Options::proxies`] could not be made.
     #[error("cannot make the configured proxies: {0}")]
     Proxies(String),
-    /// The API's listener failed.
-    #[error("cannot answer API calls: {0}")]
-    Api(#[from] io::Error),
 }
 
 /// Answers the API on `listener` until `shutdown` resolves; then closes every
@@ -85,35 +84,12 @@ async fn serve_and_tell(
             return Err(ServeError::Proxies(refusal.to_string()));
         }
         ready();
-        answer(listener, http::router(desk, options.metrics), shutdown).await
+        let router = http::router(desk, options.metrics);
+        http::answer(listener, router, SHUTDOWN_DEADLINE, shutdown).await;
+        Ok(())
     };
     let (result, ()) = join(api, work).await;
     result
-}
-
-async fn answer(
-    listener: TcpListener,
-    router: axum::Router,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> Result<(), ServeError> {
-    let ending = CancellationToken::new();
-    let signal = {
-        let ending = ending.clone();
-        async move {
-            shutdown.await;
-            ending.cancel();
-        }
-    };
-    let served = async move { axum::serve(listener, router).with_graceful_shutdown(signal).await };
-    let mut served = pin!(served);
-    tokio::select! {
-        result = &mut served => Ok(result?),
-        () = ending.cancelled() => match timeout(SHUTDOWN_DEADLINE, served).await {
-            Ok(result) => Ok(result?),
-            // A client that does not take its answer cannot keep the server alive.
-            Err(_) => Ok(()),
-        },
-    }
 }
 
 #[cfg(test)]

@@ -2,8 +2,6 @@
 //!
 //! Success is checked by every run in `runs.rs`.
 
-use std::fs;
-
 use rustix::process::Signal;
 
 use crate::support::{Need, Run, Running, dropbed, has, leftovers, shipped};
@@ -101,7 +99,7 @@ fn gc_spares_the_living() {
 fn a_dead_peer() {
     for runtime in runtimes() {
         let running = in_the_middle(runtime);
-        let victim = daemon_of(&running.run_id());
+        let victim = running.daemon();
         rustix::process::kill_process(victim, Signal::KILL).expect("the daemon is alive");
         let ended = running.finish();
         let result = ended.result(4);
@@ -111,20 +109,4 @@ fn a_dead_peer() {
         assert!(reasons.contains("ready"), "its last log lines are shown: {reasons}");
         ended.assert_nothing_left();
     }
-}
-
-/// Some daemon of a run, in whatever container, by its environment.
-fn daemon_of(run_id: &str) -> rustix::process::Pid {
-    let wanted = format!("DROPBED_RUN_ID={run_id}");
-    for entry in fs::read_dir("/proc").expect("procfs is mounted").flatten() {
-        let Ok(environment) = fs::read(entry.path().join("environ")) else { continue };
-        let mut variables = environment.split(|&byte| byte == 0);
-        let of_run = variables.clone().any(|variable| variable == wanted.as_bytes());
-        if of_run && variables.any(|variable| variable.starts_with(b"DROPD_NAME=")) {
-            let name = entry.file_name();
-            let id = name.to_str().and_then(|name| name.parse().ok());
-            return id.and_then(rustix::process::Pid::from_raw).expect("a process id");
-        }
-    }
-    panic!("no daemon of {run_id} is there");
 }

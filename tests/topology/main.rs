@@ -10,5 +10,7 @@ mod clean_up;
 mod compose;
 mod daemons;
 mod latency;
+mod links;
+mod misshapen;
 mod runs;
 mod support;

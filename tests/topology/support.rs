@@ -1,5 +1,6 @@
 //! Starts the commands under test, and looks for what they leave behind.
 
+pub(crate) mod attached;
 mod leftovers;
 
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -106,6 +107,18 @@ impl Run {
         self
     }
 
+    /// With a flag and its value.
+    pub(crate) fn option(mut self, flag: &str, value: &str) -> Self {
+        self.command.args([flag, value]);
+        self
+    }
+
+    /// With a flag.
+    pub(crate) fn flag(mut self, flag: &str) -> Self {
+        self.command.arg(flag);
+        self
+    }
+
     /// Runs it to its end.
     pub(crate) fn finish(self) -> Ended {
         self.start().finish()
@@ -149,6 +162,33 @@ impl Running {
         let id = i32::try_from(self.child.id()).expect("process ids fit");
         let pid = rustix::process::Pid::from_raw(id).expect("process ids are not 0");
         rustix::process::kill_process(pid, signal).expect("the child has not been waited for");
+    }
+
+    /// The directory of its runs.
+    pub(crate) fn out(&self) -> &Path {
+        self.run.out.path()
+    }
+
+    /// Its own directory, once that is there.
+    pub(crate) fn directory(&self) -> PathBuf {
+        run_id(self.run.out.path()).0
+    }
+
+    /// Some daemon of it, in whatever container, by its environment.
+    pub(crate) fn daemon(&self) -> rustix::process::Pid {
+        let run_id = self.run_id();
+        let wanted = format!("DROPBED_RUN_ID={run_id}");
+        for entry in std::fs::read_dir("/proc").expect("procfs is mounted").flatten() {
+            let Ok(environment) = std::fs::read(entry.path().join("environ")) else { continue };
+            let mut variables = environment.split(|&byte| byte == 0);
+            let of_run = variables.clone().any(|variable| variable == wanted.as_bytes());
+            if of_run && variables.any(|variable| variable.starts_with(b"DROPD_NAME=")) {
+                let name = entry.file_name();
+                let id = name.to_str().and_then(|name| name.parse().ok());
+                return id.and_then(rustix::process::Pid::from_raw).expect("a process id");
+            }
+        }
+        panic!("no daemon of {run_id} is there");
     }
 
     /// The run's id, once its directory is there.

@@ -30,6 +30,7 @@ pub(super) async fn dispatch(command: Command) -> Exit {
         Command::Validate(arguments) => validate(&arguments),
         Command::Plan(arguments) => show_plan(&arguments),
         Command::Doctor { json } => check_machine(json).await,
+        Command::Link(arguments) => super::link::run(arguments).await,
         Command::Gc(arguments) => collect_garbage(&arguments).await,
         Command::Image { force } => build_image(force).await,
         Command::Export { to: Export::Compose { file, sets } } => export_compose(&file, &sets),
@@ -44,6 +45,7 @@ async fn run(arguments: RunArgs) -> Exit {
         runtime: arguments.runtime.and_then(super::RuntimeChoice::kind),
         attach: arguments.attach,
         out_dir: arguments.out,
+        hold: arguments.hold,
     };
     match run::run(&request, Ui::new(false), interrupted()).await {
         Ok(Finished { result, directory, exit }) => {
@@ -193,7 +195,7 @@ fn explain(diagnostics: &Diagnostics, format: DiagnosticFormat) -> Exit {
     Exit::BadInput
 }
 
-fn print_json(value: &impl Serialize) {
+pub(super) fn print_json(value: &impl Serialize) {
     match serde_json::to_string_pretty(value) {
         Ok(text) => print(&format!("{text}\n")),
         Err(error) => eprintln!("error: cannot write the result as JSON: {error}"),
@@ -201,6 +203,6 @@ fn print_json(value: &impl Serialize) {
 }
 
 /// A reader that went away (`| head`) is no fault of the run.
-fn print(text: &str) {
+pub(super) fn print(text: &str) {
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
 }

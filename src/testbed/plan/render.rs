@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::{LinkPlan, PeerPlan, Plan, Shape, StepPlan, TransferDestination, TransferPlan};
-use crate::testbed::topology::units::{DurationUs, SizeBytes};
+use super::{
+    LinkPlan, OneWay, PeerPlan, Plan, RateScope, Shape, StepPlan, TransferDestination, TransferPlan,
+};
+use crate::testbed::topology::units::{DurationUs, RateBits, SizeBytes};
 
 /// The plan as JSON; equal plans give equal bytes.
 pub fn json(plan: &Plan) -> String {
@@ -26,7 +28,7 @@ fn write_plan(plan: &Plan, out: &mut String) -> std::fmt::Result {
     writeln!(out, "{} (seed {})", plan.name, plan.seed)?;
     writeln!(out, "\npeers")?;
     table(out, plan.peers.iter().map(peer_row));
-    writeln!(out, "\nlinks (dialler -> listener, one way each)")?;
+    writeln!(out, "\nlinks (dialler -> listener; up is from the dialler)")?;
     table(out, plan.links.iter().map(link_row));
     if !plan.samples.is_empty() {
         writeln!(out, "\nfiles")?;
@@ -143,10 +145,25 @@ fn link_row(link: &LinkPlan) -> Vec<String> {
 fn shape_text(shape: &Shape) -> String {
     format!(
         "{} up, {} down, RTT {}",
-        DurationUs(shape.up_latency_us),
-        DurationUs(shape.down_latency_us),
+        way_text(&shape.up),
+        way_text(&shape.down),
         DurationUs(shape.rtt_us())
     )
+}
+
+/// `25ms`, or `25ms ±5ms at 10Mbit/s`.
+fn way_text(way: &OneWay) -> String {
+    let mut text = DurationUs(way.latency_us).to_string();
+    if way.jitter_us > 0 {
+        text += &format!(" ±{}", DurationUs(way.jitter_us));
+    }
+    if let Some(bits) = way.rate_bits_per_s {
+        text += &format!(" at {}", RateBits(bits));
+        if way.rate_scope == RateScope::Connection {
+            text += " per connection";
+        }
+    }
+    text
 }
 
 fn step_row(plan: &Plan, step: &StepPlan) -> Vec<String> {

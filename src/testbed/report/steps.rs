@@ -1,5 +1,6 @@
 //! One row per step of a run with one turn.
 
+use super::links::DRIFTED;
 use super::{bytes, millis, styled};
 use crate::testbed::result::{Epochs, RunResult, StepResult, TransferResult};
 
@@ -21,9 +22,12 @@ pub(super) fn table(result: &RunResult) -> String {
         .turns
         .iter()
         .filter(|turn| !turn.warmup)
-        .flat_map(|turn| &turn.steps)
-        .map(|step| match step {
-            StepResult::Transfer(transfer) => transfer_row(transfer),
+        .flat_map(|turn| turn.steps.iter().map(move |step| (turn, step)))
+        .map(|(turn, step)| match step {
+            StepResult::Transfer(transfer) => {
+                let drifted = turn.link(&transfer.link).is_some_and(|probe| probe.drifted);
+                transfer_row(transfer, drifted)
+            }
             StepResult::Rekey { name, wall_ns, before, after, .. } => {
                 let mut row = vec![String::new(); header.len()];
                 row[0].clone_from(name);
@@ -37,7 +41,7 @@ pub(super) fn table(result: &RunResult) -> String {
     styled(header.map(String::from).to_vec(), rows, 2)
 }
 
-fn transfer_row(transfer: &TransferResult) -> Vec<String> {
+fn transfer_row(transfer: &TransferResult, drifted: bool) -> Vec<String> {
     let link_bytes = transfer.link_bytes.map_or_else(
         || "not counted".into(),
         |count| format!("{count} ({:.4}x)", count as f64 / transfer.bytes.max(1) as f64),
@@ -46,7 +50,7 @@ fn transfer_row(transfer: &TransferResult) -> Vec<String> {
         transfer.name.clone(),
         mode(transfer),
         bytes(transfer.bytes),
-        millis(transfer.wall_ns),
+        millis(transfer.wall_ns) + if drifted { DRIFTED } else { "" },
         format!("{:.1}", transfer.megabytes_per_s()),
         millis(transfer.first_byte_ns),
         link_bytes,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::links::DRIFTED;
 use super::{bytes, millis, styled};
 use crate::testbed::result::{RunResult, StepResult, TransferResult};
 use crate::testbed::stats::Summary;
@@ -10,6 +11,8 @@ use crate::testbed::stats::Summary;
 struct Group<'a> {
     values: &'a BTreeMap<String, String>,
     samples: Vec<&'a TransferResult>,
+    /// In one repetition at least the link was another after the steps.
+    drifted: bool,
 }
 
 impl Group<'_> {
@@ -84,7 +87,8 @@ fn row(group: &Group<'_>, all: &[Group<'_>]) -> Vec<String> {
     let sample = group.samples[0];
     let mut row: Vec<String> = group.values.values().cloned().collect();
     row.push(sample.name.clone());
-    row.push(millis(whole(group.rtt_us() * 1e3)));
+    let mark = if group.drifted { DRIFTED } else { "" };
+    row.push(millis(whole(group.rtt_us() * 1e3)) + mark);
     row.push(group.samples.len().to_string());
     row.push(millis(whole(wall.median)));
     row.push(wall.interval.map_or_else(String::new, |interval| {
@@ -126,10 +130,13 @@ fn groups(result: &RunResult) -> Vec<Group<'_>> {
     for turn in result.turns.iter().filter(|turn| !turn.warmup) {
         for (index, step) in turn.steps.iter().enumerate() {
             if let StepResult::Transfer(transfer) = step {
-                let group = groups
-                    .entry((turn.cell, index))
-                    .or_insert_with(|| Group { values: &turn.values, samples: Vec::new() });
+                let group = groups.entry((turn.cell, index)).or_insert_with(|| Group {
+                    values: &turn.values,
+                    samples: Vec::new(),
+                    drifted: false,
+                });
                 group.samples.push(transfer);
+                group.drifted |= turn.link(&transfer.link).is_some_and(|probe| probe.drifted);
             }
         }
     }

@@ -4,7 +4,8 @@ use super::*;
 use crate::testbed::layer_table::{LayerTable, Part, Row};
 use crate::testbed::plan::TransferMode;
 use crate::testbed::result::{
-    Epochs, HostFacts, LinkProbe, SCHEMA, StepResult, TransferResult, TurnResult,
+    Direction, Epochs, HostFacts, LinkProbe, LinkTraffic, RateProbe, SCHEMA, StepResult,
+    TransferResult, TurnResult, WayTraffic,
 };
 
 const MS: u64 = 1_000_000;
@@ -38,6 +39,7 @@ fn transfer(name: &str, mode: TransferMode, rtt_us: u64, wall_ms: u64) -> Transf
         gap_ns_max: 2 * MS,
         rekey_gap_ns_max: (!request_response).then_some(3 * MS),
         link_bytes: Some((16 << 20) + 50_000),
+        traffic: None,
         before: Epochs { sent: 0, received: 0 },
         after: Epochs { sent: 1, received: 2 },
         digest_equal: true,
@@ -62,6 +64,14 @@ fn turn(cell: usize, repetition: u32, rtt_us: u64, step: TransferResult) -> Turn
             rtt_asked_us: rtt_us,
             rtt_measured_us: rtt_us + 300,
             samples_us: vec![rtt_us + 300; 5],
+            serialisation_us: 0,
+            held_back_us: 0,
+            rtt_tolerance_us: 1_000,
+            rates: Vec::new(),
+            rtt_after_us: None,
+            changed: None,
+            correction_us: 0,
+            drifted: false,
         }],
         steps: vec![StepResult::Transfer(Box::new(step))],
     }
@@ -121,6 +131,44 @@ fn a_sweep_shows_medians_and_round_trips() {
         }
     }
     insta::assert_snapshot!(render(&run(turns, Outcome::Pass, &[])));
+}
+
+/// A link with a rate that held some bytes and did not stay as fast as it was.
+fn drifting_turn(repetition: u32) -> TurnResult {
+    let mut step = transfer("push", TransferMode::Push, 50_300, 100);
+    let held = |queued_bytes_max| WayTraffic { queued_bytes_max, ..WayTraffic::default() };
+    step.traffic = Some(LinkTraffic { up: held(90), down: held(3 << 20) });
+    let mut turn = turn(0, repetition, 50_000, step);
+    let probe = &mut turn.links[0];
+    probe.serialisation_us = 240;
+    probe.rates.push(RateProbe {
+        direction: Direction::Down,
+        asked_bits_per_s: 100_000_000,
+        measured_bits_per_s: 99_712_345,
+        burst_bytes: 10_000_000,
+    });
+    probe.rtt_after_us = Some(61_000);
+    probe.drifted = !probe.is_right(61_000);
+    turn
+}
+
+#[test]
+fn one_turn_shows_rates_queues_and_drift() {
+    let turn = drifting_turn(0);
+    let warnings = turn.drifts();
+    let mut result = run(vec![turn], Outcome::Pass, &[]);
+    result.warnings = warnings;
+    insta::assert_snapshot!(render(&result));
+}
+
+#[test]
+fn a_sweep_marks_cells_that_drifted() {
+    let mut steady = drifting_turn(1);
+    steady.links[0].drifted = false;
+    let text = render(&run(vec![drifting_turn(0), steady], Outcome::Pass, &[]));
+    assert!(text.contains("50.30 ms \u{25cb}"), "{text}");
+    assert!(text.contains("\u{25cb}: the link's RTT was another after the steps"), "{text}");
+    assert!(text.contains("3 MiB towards the dialler"), "{text}");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use serde_json::json;
 
-use super::link::toxics;
+use super::link::toxics::{check_server, toxics};
 use super::{LiveLink, LivePeer, ScenarioError, Stage};
 use crate::proto::control::{AddPeerRequest, MakeSampleRequest, StatusReply, StatusRequest};
 use crate::sample::Sample;
@@ -15,20 +15,22 @@ use crate::testbed::plan::{LinkPlan, Plan, SamplePlan};
 use crate::testbed::runtime::{World, control};
 use crate::testbed::ui::Ui;
 use crate::toxiproxy::api::ProxySpec;
-use crate::toxiproxy::client::{Client, ClientError};
+use crate::toxiproxy::client::{Client, ClientError, ProxyGuard};
 
 /// Writing a test file is the only slow control call; 256 MiB take about a second.
 const SAMPLE_DEADLINE_MS: u64 = 120_000;
 
 impl<'a> Stage<'a> {
     /// Connects to every daemon and the proxy, makes links and files, and tells
-    /// each daemon its peers.
+    /// each daemon its peers. The links live as long as their guards in `made`,
+    /// also those of a stage that is given up.
     pub(crate) async fn provision(
         plan: &'a Plan,
         world: &World,
         collector: &'a Collector,
         events: &'a Events,
         ui: Ui,
+        made: &mut Vec<ProxyGuard>,
     ) -> Result<Self, ScenarioError> {
         let (peers, statuses) = connect(world).await?;
         let proxy = Client::new(&world.proxy_api);
@@ -37,6 +39,7 @@ impl<'a> Stage<'a> {
         let version = version
             .map_err(|error| proxy_error("(all)", "asking the proxy's version", &error))?
             .clone();
+        check_server(plan, &version)?;
         let mut stage = Self {
             plan,
             peers,
@@ -51,7 +54,9 @@ impl<'a> Stage<'a> {
         };
         let mut addresses = Vec::with_capacity(plan.links.len());
         for link in &plan.links {
-            addresses.push(stage.make_link(link, world).await?);
+            let (address, guard) = stage.make_link(link, world).await?;
+            made.push(guard);
+            addresses.push(address);
         }
         stage.introduce(&statuses, &addresses).await?;
         for sample in &plan.samples {
@@ -62,7 +67,11 @@ impl<'a> Stage<'a> {
 
     /// Creates the proxy disabled, shapes it, enables it; returns the address at
     /// which the dialler reaches the listener.
-    async fn make_link(&mut self, link: &LinkPlan, world: &World) -> Result<String, ScenarioError> {
+    async fn make_link(
+        &mut self,
+        link: &LinkPlan,
+        world: &World,
+    ) -> Result<(String, ProxyGuard), ScenarioError> {
         let index = |name: &str| {
             let found = self.plan.peers.iter().position(|peer| peer.name == name);
             found.expect("the planner refuses links to peers that are not there")
@@ -75,15 +84,26 @@ impl<'a> Stage<'a> {
             upstream: world.peers[listener].upstream.clone(),
             enabled: None,
         };
-        let made = self.proxy.create_shaped(&spec, &toxics(link.shape)).await;
-        let made = made.map_err(|error| proxy_error(&link.name, "creating it", &error))?;
+        let toxics = toxics(link, link.shape, self.plan.rated(self.links.len()));
+        let guard = self.proxy.create_guarded(&spec, &toxics).await;
+        let guard = guard.map_err(|error| not_created(&link.name, world, &error))?;
+        let made = guard.proxy().clone();
         // The server answers with the port that it really got.
         let port = made.listen.rsplit(':').next().unwrap_or_default();
         let address = format!("{}:{port}", world.link_dial_host);
         self.events.add("link", json!({"link": link.name, "dial": address, "upstream": made.upstream, "shape": link.shape}));
         let plan = link.clone();
-        self.links.push(LiveLink { plan, dialler, listener, rtt_measured_us: 0, correction_us: 0 });
-        Ok(address)
+        self.links.push(LiveLink {
+            plan,
+            dialler,
+            listener,
+            listen: made.listen,
+            dial: address.clone(),
+            upstream: made.upstream,
+            rtt_measured_us: 0,
+            correction_us: 0,
+        });
+        Ok((address, guard))
     }
 
     /// Tells both ends of every link about each other. An end that has no link
@@ -167,6 +187,24 @@ async fn connect(world: &World) -> Result<(Vec<LivePeer>, Vec<StatusReply>), Sce
         peers.push(peer);
     }
     Ok((peers, statuses))
+}
+
+/// A name that is taken is somebody else's link, and is left to them.
+fn not_created(link: &str, world: &World, error: &ClientError) -> ScenarioError {
+    const TAKEN: u16 = 409;
+    if error.status() != Some(TAKEN) {
+        return proxy_error(link, "creating it", error);
+    }
+    let api = world.proxy_api.trim_end_matches('/');
+    ScenarioError::Proxy {
+        link: link.to_owned(),
+        attempted: "creating it".to_owned(),
+        reason: format!(
+            "{error}\n  hint: another run uses this proxy server, or one was killed and left its \
+             links (`dropbed link --proxy {api} ls` shows them): wait for it, restart the proxy \
+             server, or delete each by the API: DELETE {api}/proxies/{link}"
+        ),
+    }
 }
 
 fn proxy_error(link: &str, attempted: &str, error: &ClientError) -> ScenarioError {

@@ -14,8 +14,9 @@ use crate::telemetry::{clock, names};
 use crate::testbed::collect::{SpanRecord, Trace, TraceContext};
 use crate::testbed::layer_table::{LayerTable, Pattern, StepFacts};
 use crate::testbed::plan::{SamplePlan, TransferDestination, TransferMode, TransferPlan};
-use crate::testbed::result::{Epochs, TransferResult};
+use crate::testbed::result::{Epochs, LinkTraffic, TransferResult, WayTraffic};
 use crate::testbed::ui::TransferProgress;
+use crate::toxiproxy::api::{ProxyCounters, StreamCounters};
 
 /// Spans have arrived when the peers' flush returns; the server's last span may
 /// end some microseconds after the reader's, and so after the first flush.
@@ -34,7 +35,7 @@ impl Stage<'_> {
         let sample = &self.plan.samples[plan.sample];
         let link = &self.links[self.link_index(&plan.to, &plan.from)];
         let trace = TraceContext::new_root(&mut rand::rng());
-        let link_before = self.link_bytes(&link.plan.name).await?;
+        let counted_before = self.counters(&link.plan.name).await?;
         let start_ns = clock::unix_ns();
         let deadline = Duration::from_millis(plan.deadline_ms);
         let followed = tokio::time::timeout(deadline, self.follow(plan, sample, &trace)).await;
@@ -42,7 +43,9 @@ impl Stage<'_> {
             step: plan.name.clone(),
             deadline_ms: plan.deadline_ms,
         })??;
-        let link_after = self.link_bytes(&link.plan.name).await?;
+        let counted_after = self.counters(&link.plan.name).await?;
+        let traffic =
+            counted_before.zip(counted_after).map(|(before, after)| traffic(&before, &after));
         self.record_step(plan, &trace, start_ns);
         let digest_equal = self.digest_equal(plan, &done).await?;
         let spans = self.spans(plan, &trace).await?;
@@ -67,7 +70,8 @@ impl Stage<'_> {
             first_byte_ns: done.first_byte_ns,
             gap_ns_max: done.gap_ns_max,
             rekey_gap_ns_max: (after.rekey_gap_ns_max > 0).then_some(after.rekey_gap_ns_max),
-            link_bytes: link_after.zip(link_before).map(|(after, before)| after - before),
+            link_bytes: traffic.map(|traffic| traffic.down.bytes),
+            traffic,
             before: epochs(&before),
             after: epochs(&after),
             digest_equal,
@@ -175,18 +179,18 @@ impl Stage<'_> {
         Ok(reply.blake3 == expected)
     }
 
-    /// Bytes that crossed a link towards its dialler so far.
-    async fn link_bytes(&self, link: &str) -> Result<Option<u64>, ScenarioError> {
+    /// What the proxy has counted of a link so far.
+    async fn counters(&self, link: &str) -> Result<Option<ProxyCounters>, ScenarioError> {
         if !self.proxy_counts {
             return Ok(None);
         }
         let counters = self.proxy.counters().await;
-        let counters = counters.map_err(|error| ScenarioError::Proxy {
+        let mut counters = counters.map_err(|error| ScenarioError::Proxy {
             link: link.to_owned(),
             attempted: "reading its byte counters".into(),
             reason: error.to_string(),
         })?;
-        Ok(counters.get(link).map(|counters| counters.downstream.sent_bytes))
+        Ok(counters.remove(link))
     }
 
     fn record_step(&self, plan: &TransferPlan, trace: &TraceContext, start_ns: u64) {
@@ -223,16 +227,12 @@ impl Stage<'_> {
         loop {
             // A flush hands over what has ended; the last span may end after it.
             self.flush(plan).await?;
-            // Paces the asking only; what ends the wait is the spans' arrival.
-            let next_flush = tokio::time::sleep(Duration::from_millis(FLUSH_INTERVAL_MS));
-            tokio::select! {
-                spans = &mut spans => {
-                    return spans.map_err(|error| ScenarioError::NoTrace {
-                        step: plan.name.clone(),
-                        reason: error.to_string(),
-                    });
-                }
-                () = next_flush => {}
+            let pause = Duration::from_millis(FLUSH_INTERVAL_MS);
+            if let Ok(spans) = tokio::time::timeout(pause, &mut spans).await {
+                return spans.map_err(|error| ScenarioError::NoTrace {
+                    step: plan.name.clone(),
+                    reason: error.to_string(),
+                });
             }
         }
     }
@@ -287,6 +287,19 @@ fn session_change(done: &TransferDone) -> (SessionCounters, SessionCounters) {
     let after = done.after.clone().unwrap_or_default();
     let before = done.before.clone().unwrap_or_default();
     (before, after)
+}
+
+fn traffic(before: &ProxyCounters, after: &ProxyCounters) -> LinkTraffic {
+    let way = |before: &StreamCounters, after: &StreamCounters| WayTraffic {
+        bytes: after.sent_bytes.saturating_sub(before.sent_bytes),
+        first_unix_us: after.first_sent_unix_us,
+        last_unix_us: after.last_sent_unix_us,
+        queued_bytes_max: after.queued_bytes_max,
+    };
+    LinkTraffic {
+        up: way(&before.upstream, &after.upstream),
+        down: way(&before.downstream, &after.downstream),
+    }
 }
 
 fn epochs(counters: &SessionCounters) -> Epochs {

@@ -40,13 +40,12 @@ pub(crate) struct Scene {
     pub(crate) run: Run,
 }
 
-/// One directed link.
+/// What one peer dials another through.
 #[derive(Clone, Debug)]
 pub(crate) struct Link {
     pub(crate) dialler: String,
     pub(crate) listener: String,
     pub(crate) shape: Shape,
-    pub(crate) span: Span,
 }
 
 impl Link {

@@ -48,8 +48,17 @@ pub const NAME_BYTES_MAX: usize = 32;
 /// Longest path of a file in a share.
 pub const PATH_BYTES_MAX: usize = 1024;
 
-/// One-way delay of a link: beyond it, every deadline is at fault first.
-pub const LATENCY_US_MAX: u64 = 30_000_000;
+/// One-way delay of a link: beyond 5 s the round trip of a handshake or of a small
+/// call takes longer than the 10 s that each has.
+pub const LATENCY_US_MAX: u64 = 4_000_000;
+
+/// Slowest rate: the messages of a handshake, some 1.3 kB each way, then take 3 s
+/// of the 10 s that it has.
+pub const RATE_BITS_PER_S_MIN: u64 = 8_000;
+
+/// Fastest rate: more than any one machine copies through a proxy, so that a link
+/// without a rate says the same.
+pub const RATE_BITS_PER_S_MAX: u64 = 100_000_000_000;
 
 /// One file of the dataset.
 pub const FILE_BYTES_MAX: u64 = 1 << 40;
@@ -69,7 +78,7 @@ pub const DEPTH_MAX: u64 = 4096;
 /// Key changes asked for within one step.
 pub const REKEYS_MAX: usize = 64;
 
-/// Cells of the matrix: with the most links, their shapes take 64 MiB.
+/// Cells of the matrix: with the most links, their shapes take 320 MiB.
 pub const CELLS_MAX: usize = 1024;
 
 /// Turns of the run: cells times repetitions and warm-ups.

@@ -130,6 +130,20 @@ impl fmt::Display for DurationUs {
     }
 }
 
+/// Bits per second in the largest decimal unit that is exact.
+#[derive(Clone, Copy, Debug)]
+pub struct RateBits(pub u64);
+
+impl fmt::Display for RateBits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let exact = [("Gbit/s", 1_000_000_000), ("Mbit/s", 1_000_000), ("kbit/s", 1_000)];
+        match exact.into_iter().find(|(_, bits)| self.0 != 0 && self.0.is_multiple_of(*bits)) {
+            Some((unit, bits)) => write!(f, "{}{unit}", self.0 / bits),
+            None => write!(f, "{}bit/s", self.0),
+        }
+    }
+}
+
 /// Bytes in the largest binary unit that is exact.
 #[derive(Clone, Copy, Debug)]
 pub struct SizeBytes(pub u64);

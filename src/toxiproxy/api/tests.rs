@@ -23,10 +23,10 @@ fn whole_milliseconds_are_written_as_integers() {
 
 #[test]
 fn a_type_of_another_server_is_carried_through() {
-    let wire = json!({"attributes": {"rate": 100}, "name": "b", "type": "bandwidth",
+    let wire = json!({"attributes": {"grit": 100}, "name": "b", "type": "molasses",
                       "stream": "upstream", "toxicity": 1.0});
     let toxic: Toxic = serde_json::from_value(wire.clone()).unwrap();
-    assert_eq!(toxic.effect.kind(), "bandwidth");
+    assert_eq!(toxic.effect.kind(), "molasses");
     assert_eq!(serde_json::to_value(&toxic).unwrap(), wire);
 }
 

@@ -1,7 +1,5 @@
 //! Why a call of the client failed.
 
-use super::super::api::Millis;
-
 /// An error of [`Client`](super::Client): what was attempted, and why it failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -64,23 +62,17 @@ pub enum ClientError {
         made: String,
     },
     /// It takes an extension, and the server is a stock one.
-    #[error("cannot {action}: it takes the bundled proxy server, and this is Toxiproxy {version}")]
+    #[error(
+        "cannot {action}: {extension} takes the bundled proxy server (dropbed toxiproxy), and this \
+         is Toxiproxy {version}"
+    )]
     NotBundled {
         /// What was attempted.
         action: String,
+        /// What of it the server lacks, in words.
+        extension: String,
         /// The server's version.
         version: String,
-    },
-    /// A stock server takes whole milliseconds only.
-    #[error(
-        "cannot {action}: {value} ms is not a whole number of milliseconds, and only the bundled \
-         proxy server takes fractions; use it, or a latency that is whole in each direction"
-    )]
-    FractionalMillis {
-        /// What was attempted.
-        action: String,
-        /// The value.
-        value: Millis,
     },
 }
 
@@ -92,4 +84,29 @@ impl ClientError {
             _ => None,
         }
     }
+
+    /// What became of the call.
+    pub(super) const fn outcome(&self) -> Outcome {
+        match self {
+            Self::BaseUrl { .. }
+            | Self::NotBundled { .. }
+            | Self::Refused { status: 400..=499, .. } => Outcome::Refused,
+            Self::Undecodable { .. } | Self::Disagrees { .. } => Outcome::Done,
+            // Also refused with 503, which says that it may be done later.
+            Self::Transport { .. } | Self::Deadline { .. } | Self::Refused { .. } => {
+                Outcome::Unknown
+            }
+        }
+    }
+}
+
+/// What became of a call that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Nothing was done.
+    Refused,
+    /// It was done, but not as asked.
+    Done,
+    /// The answer does not tell.
+    Unknown,
 }

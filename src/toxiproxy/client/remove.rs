@@ -1,8 +1,8 @@
-//! Removing a toxic for sure.
+//! Removing for sure.
 
 use std::time::Duration;
 
-use super::super::api::{Effect, Latency, Toxic};
+use super::super::api::Toxic;
 use super::{Client, ClientError};
 
 /// Removal under load is known to hang in the stock server until its 25 s are
@@ -31,27 +31,39 @@ impl Client {
         proxy: &str,
         toxic: &Toxic,
     ) -> Result<Removal, ClientError> {
-        let hasty = self.clone().with_deadline(self.deadline.min(REMOVE_DEADLINE));
+        let hasty = self.hasty();
         let error = match hasty.remove_toxic(proxy, &toxic.name).await {
             Ok(()) => return Ok(Removal::Removed),
             Err(error) if error.status() == Some(404) => return Ok(Removal::Removed),
             Err(error) => error,
         };
-        if hasty.update_toxic(proxy, &neutral(toxic)).await.is_ok() {
-            return Ok(Removal::Neutralised);
+        match hasty.update_toxic(proxy, &neutral(toxic)).await {
+            Ok(_) => return Ok(Removal::Neutralised),
+            // The removal was done, and only its answer did not come.
+            Err(error) if error.status() == Some(404) => return Ok(Removal::Removed),
+            Err(_) => {}
         }
         match hasty.delete(proxy).await {
             Ok(()) => Ok(Removal::ProxyDeleted),
+            Err(error) if error.status() == Some(404) => Ok(Removal::Removed),
             Err(_) => Err(error),
         }
     }
+
+    /// Deletes a proxy within a deadline; one that is not there counts as deleted.
+    pub(super) async fn delete_surely(&self, proxy: &str) -> Result<(), ClientError> {
+        match self.hasty().delete(proxy).await {
+            Err(error) if error.status() == Some(404) => Ok(()),
+            result => result,
+        }
+    }
+
+    pub(super) fn hasty(&self) -> Self {
+        self.clone().with_deadline(self.deadline.min(REMOVE_DEADLINE))
+    }
 }
 
-/// The same toxic without effect: toxicity 0 too, for types unknown here.
+/// The same toxic without effect: toxicity 0 too, for types without such attributes.
 fn neutral(toxic: &Toxic) -> Toxic {
-    let effect = match &toxic.effect {
-        Effect::Latency(_) => Effect::Latency(Latency::default()),
-        other => other.clone(),
-    };
-    Toxic { effect, toxicity: 0.0, ..toxic.clone() }
+    Toxic { effect: toxic.effect.neutral(), toxicity: 0.0, ..toxic.clone() }
 }

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::super::api::{ProxySpec, VERSION};
+use super::json::Input;
 use super::{MetricsOptions, Options, serve_and_tell};
 
 /// Begins the one line on stderr that says the server is ready; the rest of the
@@ -128,7 +129,9 @@ async fn read_config(path: &Path) -> anyhow::Result<Vec<ProxySpec>> {
     if text.len() as u64 > CONFIG_BYTES_MAX {
         bail!("{}: more than {CONFIG_BYTES_MAX} bytes", reading());
     }
-    serde_json::from_slice(&text).with_context(reading)
+    Input::read(&text).with_context(|| {
+        format!("{}; wanted: [{{\"name\": .., \"listen\": .., \"upstream\": ..}}, ..]", reading())
+    })
 }
 
 /// A connection takes up to four descriptors; the usual soft limit is 1024.

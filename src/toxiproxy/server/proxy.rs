@@ -2,22 +2,17 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::super::api::{
-    Effect, Proxy, ProxyCounters, ProxySpec, ProxyUpdate, Stream, Toxic, ToxicDraft, ToxicUpdate,
-};
+use super::super::api::{ConnectionCounters, Proxy, ProxyCounters, ProxySpec, ProxyUpdate, Stream};
 use super::meter::{ProxyMeter, StreamMeter};
-use super::refusal::{NAME_BYTES_MAX, Refusal};
+use super::refusal::Refusal;
+use super::registry::Shared;
+use super::toxics::ToxicList;
 use accept::Acceptor;
 
 mod accept;
-
-/// Toxics of one proxy. Far more than types times streams; each costs a little on
-/// every chunk.
-const TOXICS_MAX: usize = 64;
 
 /// A proxy of the registry.
 #[derive(Debug)]
@@ -25,9 +20,9 @@ pub(super) struct ProxyEntry {
     name: String,
     listen: String,
     upstream: String,
-    toxics: watch::Sender<Arc<[Toxic]>>,
+    toxics: ToxicList,
     meter: Arc<ProxyMeter>,
-    seed: u64,
+    shared: Shared,
     running: Option<Running>,
 }
 
@@ -46,15 +41,15 @@ impl Drop for Running {
 
 impl ProxyEntry {
     /// A proxy that does not listen yet. `spec` was checked.
-    pub(super) fn new(spec: ProxySpec, seed: u64) -> Self {
+    pub(super) fn new(spec: ProxySpec, shared: Shared) -> Self {
         let ProxySpec { name, listen, upstream, enabled: _ } = spec;
         Self {
             name,
             listen,
             upstream,
-            toxics: watch::Sender::new(Arc::new([])),
+            toxics: ToxicList::new(shared.buckets.clone()),
             meter: Arc::default(),
-            seed,
+            shared,
             running: None,
         }
     }
@@ -66,7 +61,7 @@ impl ProxyEntry {
             listen: self.listen.clone(),
             upstream: self.upstream.clone(),
             enabled: self.running.is_some(),
-            toxics: self.toxics(),
+            toxics: self.toxics.all(),
         }
     }
 
@@ -86,9 +81,9 @@ impl ProxyEntry {
         let acceptor = Acceptor {
             proxy: self.name.clone(),
             upstream: self.upstream.clone(),
-            toxics: self.toxics.subscribe(),
+            toxics: self.toxics.follow(),
             meter: Arc::clone(&self.meter),
-            seed: self.seed,
+            shared: self.shared.clone(),
             tasks: running.tasks.clone(),
             cut: running.cut.clone(),
         };
@@ -122,61 +117,9 @@ impl ProxyEntry {
         if enabled { self.start().await } else { Ok(()) }
     }
 
-    /// All toxics, in order of creation.
-    pub(super) fn toxics(&self) -> Vec<Toxic> {
-        self.toxics.borrow().to_vec()
-    }
-
-    /// One toxic.
-    pub(super) fn toxic(&self, name: &str) -> Result<Toxic, Refusal> {
-        let toxics = self.toxics.borrow();
-        toxics.iter().find(|toxic| toxic.name == name).cloned().ok_or(Refusal::ToxicNotFound)
-    }
-
-    /// Adds a toxic at the end; connections have it from their next byte on.
-    pub(super) fn add_toxic(&self, draft: ToxicDraft) -> Result<Toxic, Refusal> {
-        let toxic = check_draft(draft)?;
-        let mut toxics = self.toxics();
-        if toxics.iter().any(|other| other.name == toxic.name) {
-            return Err(Refusal::ToxicAlreadyExists);
-        }
-        if toxics.len() >= TOXICS_MAX {
-            return Err(Refusal::TooMany { what: "toxics of one proxy", max: TOXICS_MAX });
-        }
-        toxics.push(toxic.clone());
-        self.toxics.send_replace(toxics.into());
-        Ok(toxic)
-    }
-
-    /// Changes attributes and toxicity; nothing when a value is out of range.
-    pub(super) fn update_toxic(&self, name: &str, update: &ToxicUpdate) -> Result<Toxic, Refusal> {
-        let mut toxics = self.toxics();
-        let toxic =
-            toxics.iter_mut().find(|toxic| toxic.name == name).ok_or(Refusal::ToxicNotFound)?;
-        if let Some(attributes) = &update.attributes {
-            toxic.effect = toxic.effect.with(attributes)?;
-        }
-        if let Some(toxicity) = update.toxicity {
-            toxic.toxicity = check_toxicity(toxicity)?;
-        }
-        let updated = toxic.clone();
-        self.toxics.send_replace(toxics.into());
-        Ok(updated)
-    }
-
-    /// Removes a toxic; what is queued keeps its due time.
-    pub(super) fn remove_toxic(&self, name: &str) -> Result<(), Refusal> {
-        let mut toxics = self.toxics();
-        let index =
-            toxics.iter().position(|toxic| toxic.name == name).ok_or(Refusal::ToxicNotFound)?;
-        toxics.remove(index);
-        self.toxics.send_replace(toxics.into());
-        Ok(())
-    }
-
-    /// Removes all toxics.
-    pub(super) fn clear_toxics(&self) {
-        self.toxics.send_replace(Arc::new([]));
+    /// All toxics.
+    pub(super) fn toxics(&self) -> &ToxicList {
+        &self.toxics
     }
 
     /// Its counters now.
@@ -184,32 +127,13 @@ impl ProxyEntry {
         self.meter.counters()
     }
 
+    /// Its connections' counters now.
+    pub(super) fn connections(&self) -> Vec<ConnectionCounters> {
+        self.meter.list()
+    }
+
     /// One direction's counters.
     pub(super) fn stream_meter(&self, stream: Stream) -> &StreamMeter {
         self.meter.stream(stream)
     }
-}
-
-fn check_draft(draft: ToxicDraft) -> Result<Toxic, Refusal> {
-    let stream = match draft.stream {
-        None => Stream::Downstream,
-        Some(name) => Stream::parse(&name).ok_or(Refusal::InvalidStream)?,
-    };
-    let kind = draft.kind.unwrap_or_default();
-    let effect = Effect::parse(&kind, &draft.attributes.unwrap_or_default())?;
-    if let Effect::Other { .. } = effect {
-        return Err(Refusal::InvalidToxicType);
-    }
-    let name = match draft.name {
-        Some(name) if !name.is_empty() => name,
-        _ => format!("{kind}_{}", stream.name()),
-    };
-    if name.len() > NAME_BYTES_MAX {
-        return Err(Refusal::NameTooLong);
-    }
-    Ok(Toxic { name, stream, toxicity: check_toxicity(draft.toxicity.unwrap_or(1.0))?, effect })
-}
-
-fn check_toxicity(toxicity: f64) -> Result<f64, Refusal> {
-    if (0.0..=1.0).contains(&toxicity) { Ok(toxicity) } else { Err(Refusal::Toxicity(toxicity)) }
 }

@@ -39,10 +39,12 @@ pub(super) enum Refusal {
     CannotListen { listen: String, why: String },
     #[error("User agent not allowed")]
     Browser,
-    #[error("page not found")]
+    #[error("404 page not found")]
     NoSuchPage,
     #[error("request body has more than {max_bytes} bytes or broke off")]
     BodyTooLong { max_bytes: usize },
+    #[error("bad request body: not sent within {deadline_s} s")]
+    BodyTooSlow { deadline_s: u64 },
     #[error("not done within {deadline_s} s; it may still be done later")]
     TooSlow { deadline_s: u64 },
     #[error("the server is ending")]
@@ -53,6 +55,7 @@ impl Refusal {
     pub(super) const fn status(&self) -> StatusCode {
         match self {
             Self::BadBody(_)
+            | Self::BodyTooSlow { .. }
             | Self::Attribute(_)
             | Self::Toxicity(_)
             | Self::NameTooLong

@@ -1,12 +1,16 @@
 //! All proxies of a server, owned by one task that does one thing at a time.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use tokio::sync::{mpsc, oneshot};
+use rustix::process::{Resource, getrlimit};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::super::api::{Proxy, ProxyCounters, ProxySpec, ProxyUpdate};
+use super::bucket::Buckets;
+use super::pool::Pool;
 use super::proxy::ProxyEntry;
 use super::refusal::{NAME_BYTES_MAX, Refusal};
 
@@ -16,16 +20,47 @@ const PROXIES_MAX: usize = 4096;
 /// Calls that wait for their turn; later ones wait in their handlers.
 const JOBS_MAX: usize = 64;
 
+/// Descriptors that connections never take: the API, listeners, pipes and alarms
+/// must work when there are as many connections as there can be.
+const DESCRIPTORS_RESERVED: u64 = 200;
+/// Where descriptors have no limit, memory is the bound: some KiB each.
+const CONNECTIONS_MAX: usize = 1024 * 1024;
+
+/// What all proxies of a server share.
+#[derive(Clone, Debug)]
+pub(super) struct Shared {
+    pub(super) seed: u64,
+    pub(super) buckets: Buckets,
+    pub(super) pool: Arc<Pool>,
+    /// One for each connection that may be open.
+    pub(super) places: Arc<Semaphore>,
+}
+
+impl Shared {
+    fn new(seed: u64) -> Self {
+        let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        // Two sockets each.
+        let places = descriptors.saturating_sub(DESCRIPTORS_RESERVED) / 2;
+        let places = usize::try_from(places).unwrap_or(usize::MAX).clamp(1, CONNECTIONS_MAX);
+        Self {
+            seed,
+            buckets: Buckets::default(),
+            pool: Arc::default(),
+            places: Arc::new(Semaphore::new(places)),
+        }
+    }
+}
+
 /// The proxies by name.
 #[derive(Debug)]
 pub(super) struct Registry {
     proxies: BTreeMap<String, ProxyEntry>,
-    seed: u64,
+    shared: Shared,
 }
 
 impl Registry {
     pub(super) fn new(seed: u64) -> Self {
-        Self { proxies: BTreeMap::new(), seed }
+        Self { proxies: BTreeMap::new(), shared: Shared::new(seed) }
     }
 
     pub(super) fn list(&self) -> BTreeMap<String, Proxy> {
@@ -54,7 +89,7 @@ impl Registry {
             return Err(Refusal::TooMany { what: "proxies", max: PROXIES_MAX });
         }
         let (name, enabled) = (spec.name.clone(), spec.enabled.unwrap_or(true));
-        let mut proxy = ProxyEntry::new(spec, self.seed);
+        let mut proxy = ProxyEntry::new(spec, self.shared.clone());
         if enabled {
             proxy.start().await?;
         }
@@ -115,7 +150,7 @@ impl Registry {
     pub(super) async fn reset(&mut self) -> Result<(), Refusal> {
         for proxy in self.proxies.values_mut() {
             proxy.start().await?;
-            proxy.clear_toxics();
+            proxy.toxics().clear();
         }
         Ok(())
     }
@@ -166,7 +201,7 @@ impl Desk {
         result.await.map_err(|_| Refusal::Ending)
     }
 
-    /// The same for what waits for nothing.
+    /// The same for what waits for nothing, be it a look or a change of toxics.
     pub(super) async fn look<T, F>(&self, job: F) -> Result<T, Refusal>
     where
         F: FnOnce(&Registry) -> T + Send + 'static,

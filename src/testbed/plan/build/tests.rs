@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use super::super::render::{json, render};
-use super::super::{Plan, StepPlan, TransferMode};
+use super::super::{Plan, Rated, Shape, StepPlan, TransferMode};
 use super::{load, plan};
 use crate::testbed::topology::{Topology, resolved};
 
@@ -33,7 +33,7 @@ fn plan_of(text: &str) -> Plan {
 #[test]
 fn every_shipped_topology_plans() {
     let files = shipped();
-    assert!(files.len() >= 4, "{files:?}");
+    assert!(files.len() >= 5, "{files:?}");
     for path in files {
         let (topology, plan) = load(&path, &[]).unwrap_or_else(|found| panic!("{found}"));
         assert_eq!(path.file_stem().unwrap().to_str(), Some(plan.name.as_str()));
@@ -54,6 +54,7 @@ fn plans_in_words() {
     insta::assert_snapshot!("two_peer", render(&shipped_plan("two-peer.yaml")));
     insta::assert_snapshot!("latency_sweep", render(&shipped_plan("latency-sweep.yaml")));
     insta::assert_snapshot!("three_peer", render(&shipped_plan("three-peer.yaml")));
+    insta::assert_snapshot!("mixed_links", render(&shipped_plan("mixed-links.yaml")));
 }
 
 #[test]
@@ -68,17 +69,85 @@ fn whoever_reads_dials() {
     }
 }
 
+/// A plan of the peers a and b with one link between them.
+fn linked(link: &str) -> Plan {
+    plan_of(&format!(
+        "version: 1\nname: x\npeers: {{ a: {{}}, b: {{}} }}\nlinks: [{{ a: a, b: b, {link} }}]\n\
+         scenario: {{ steps: [{{ rekey: {{ from: b, to: a }} }}] }}\n"
+    ))
+}
+
+/// `(latency, jitter, rate)` of bytes from a to b, and back; checked to be the same
+/// whoever dials.
+fn ways(plan: &Plan) -> [(u64, u64, Option<u64>); 2] {
+    let [from_a, from_b] = plan.links.as_slice() else { panic!("two links: {:?}", plan.links) };
+    assert_eq!((from_a.name.as_str(), from_b.name.as_str()), ("a:b", "b:a"));
+    assert_eq!(from_a.shape.up, from_b.shape.down);
+    assert_eq!(from_a.shape.down, from_b.shape.up);
+    [from_a.shape.up, from_a.shape.down]
+        .map(|way| (way.latency_us, way.jitter_us, way.rate_bits_per_s))
+}
+
 #[test]
-fn one_direction_may_differ() {
-    let plan = plan_of(
+fn one_direction_of_bytes_may_differ() {
+    let plan = linked("both: { rtt: 10ms }, b_to_a: { latency: 1ms }");
+    assert_eq!(ways(&plan), [(5_000, 0, None), (1_000, 0, None)]);
+    assert_eq!(plan.links[0].shape.rtt_us(), 6_000);
+    assert_eq!((plan.links[0].port, plan.links[1].port), (21_000, 21_001));
+    let one_way = linked("a_to_b: { latency: 7ms, jitter: 7ms, rate: 1MB/s }");
+    assert_eq!(ways(&one_way), [(7_000, 7_000, Some(8_000_000)), (0, 0, None)]);
+}
+
+#[test]
+fn a_direction_says_only_what_differs() {
+    let plan =
+        linked("both: { rtt: 50ms, jitter: 2ms, rate: 16Mbit/s }, a_to_b: { rate: 1Mbit/s }");
+    assert_eq!(ways(&plan), [(25_000, 2_000, Some(1_000_000)), (25_000, 2_000, Some(16_000_000))]);
+    let unlimited = linked("both: { rate: 16Mbit/s }, b_to_a: { rate: unlimited }");
+    assert_eq!(ways(&unlimited), [(0, 0, Some(16_000_000)), (0, 0, None)]);
+}
+
+#[test]
+fn a_preset_gives_what_no_key_says() {
+    let dsl = [(25_000, 0, Some(384_000)), (25_000, 0, Some(1_500_000))];
+    assert_eq!(ways(&linked("both: { preset: dsl }")), dsl);
+    let nearer = linked("both: { preset: dsl, rtt: 10ms, jitter: 1ms }, b_to_a: { rate: 6Mbit/s }");
+    assert_eq!(ways(&nearer), [(5_000, 1_000, Some(384_000)), (5_000, 1_000, Some(6_000_000))]);
+    // Each direction has its own side of the preset.
+    let back = linked("both: { rtt: 2ms, jitter: 1ms }, b_to_a: { preset: dsl }");
+    assert_eq!(ways(&back), [(1_000, 1_000, None), (25_000, 0, Some(1_500_000))]);
+}
+
+#[test]
+fn who_dials_is_told_apart_from_shapes() {
+    let names =
+        |plan: &Plan| -> Vec<String> { plan.links.iter().map(|link| link.name.clone()).collect() };
+    assert_eq!(names(&linked("dial: both")), ["a:b", "b:a"]);
+    let only_a = linked("dial: a, a_to_b: { latency: 3ms }");
+    assert_eq!(names(&only_a), ["a:b"]);
+    assert_eq!(only_a.links[0].shape.up.latency_us, 3_000);
+    let only_b = plan_of(
         "version: 1\nname: x\npeers: { a: {}, b: {} }\n\
-         links: [{ a: a, b: b, both: { rtt: 10ms }, b_to_a: { latency: 1ms } }]\n\
+         links: [{ a: a, b: b, dial: b, a_to_b: { latency: 3ms } }]\n\
          scenario: { steps: [{ rekey: { from: a, to: b } }] }\n",
     );
-    let rtts: Vec<(&str, u64)> =
-        plan.links.iter().map(|link| (link.name.as_str(), link.shape.rtt_us())).collect();
-    assert_eq!(rtts, [("a:b", 10_000), ("b:a", 2_000)]);
-    assert_eq!((plan.links[0].port, plan.links[1].port), (21_000, 21_001));
+    assert_eq!(names(&only_b), ["b:a"]);
+    assert_eq!(only_b.links[0].shape.down.latency_us, 3_000);
+}
+
+#[test]
+fn only_a_direction_that_ever_has_a_rate_is_rated() {
+    let text = "version: 1\nname: x\nvars: { rate: unlimited }\npeers: { a: {}, b: {} }\n\
+         links: [{ a: a, b: b, a_to_b: { rate: \"${rate}\" } }]\n\
+         scenario: { steps: [{ rekey: { from: a, to: b } }] }\n";
+    let never = plan_of(text);
+    assert_eq!(never.rated(0), Rated::default());
+    let in_one_cell = plan_of(&format!("{text}matrix: {{ rate: [unlimited, 8Mbit/s] }}\n"));
+    assert_eq!(in_one_cell.rated(0), Rated { up: true, down: false });
+    assert_eq!(in_one_cell.rated(1), Rated { up: false, down: true });
+    let rates: Vec<_> =
+        in_one_cell.cells.iter().map(|cell| cell.shapes[0].up.rate_bits_per_s).collect();
+    assert_eq!(rates, [None, Some(8_000_000)]);
 }
 
 #[test]
@@ -97,6 +166,14 @@ fn counted_peers_in_a_mesh_and_in_a_star() {
     let star = plan_of(&text("{ star: { hub: hub, rtt: 2ms } }"));
     assert_eq!(star.links.len(), 6);
     assert!(star.links.iter().all(|l| l.dialler == "hub" || l.listener == "hub"));
+    // The rays have the slow side of a preset.
+    let star = plan_of(&text("{ star: { hub: hub, preset: dsl, from_hub: { latency: 1ms } } }"));
+    for link in &star.links {
+        let Shape { up, down } = link.shape;
+        let (to_hub, from_hub) = if link.dialler == "hub" { (down, up) } else { (up, down) };
+        assert_eq!((to_hub.latency_us, to_hub.rate_bits_per_s), (25_000, Some(384_000)));
+        assert_eq!((from_hub.latency_us, from_hub.rate_bits_per_s), (1_000, Some(1_500_000)));
+    }
 }
 
 #[test]

@@ -31,6 +31,7 @@ fn good() -> TransferResult {
         gap_ns_max: 1,
         rekey_gap_ns_max: Some(99_000_000),
         link_bytes: Some(100_500_000),
+        traffic: None,
         before: Epochs { sent: 1, received: 1 },
         after: Epochs { sent: 2, received: 2 },
         digest_equal: true,

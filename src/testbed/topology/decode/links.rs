@@ -1,23 +1,73 @@
 //! `links`: pairs, full meshes and stars, all as directed pairs in the end.
+//!
+//! Shapes are about the direction of bytes; who dials is told apart from that. So
+//! the two links between `a` and `b` always agree on the bytes from `a` to `b`.
 
 use std::collections::HashMap;
 
-use super::super::defaults;
 use super::super::diagnostic::Diagnostic;
 use super::super::source::Span;
+use super::super::suggest;
 use super::super::tree::{Node, Value};
-use super::super::units;
 use super::fields::{self, Fields};
 use super::peers::peer_reference;
 use super::{Link, items};
-use crate::testbed::plan::{PeerPlan, Shape};
+use crate::testbed::plan::{OneWay, PeerPlan, Shape};
 
-const PAIR_KEYS: [&str; 5] = ["a", "b", "both", "a_to_b", "b_to_a"];
+mod groups;
+mod preset;
+mod way;
+
+use way::{SHAPE_KEYS, Said, Ways};
+
+const PAIR_KEYS: [&str; 6] = ["a", "b", "dial", "both", "a_to_b", "b_to_a"];
 const GROUP_KEYS: [&str; 2] = ["full_mesh", "star"];
-const SHAPE_KEYS: [&str; 3] = ["rtt", "latency", "rate"];
-const STAR_KEYS: [&str; 4] = ["hub", "rtt", "latency", "rate"];
 
-/// All links in file order, each direction on its own.
+/// Who dials between `a` and `b`.
+#[derive(Clone, Copy)]
+enum Dial {
+    Both,
+    A,
+    B,
+}
+
+impl Dial {
+    const ALL: [Self; 3] = [Self::Both, Self::A, Self::B];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Both => "both",
+            Self::A => "a",
+            Self::B => "b",
+        }
+    }
+}
+
+/// Two peers and all that is between them.
+struct Pair {
+    a: String,
+    b: String,
+    dial: Dial,
+    ways: Ways<OneWay>,
+    span: Span,
+}
+
+impl Pair {
+    /// One link for each end that dials.
+    fn links(self) -> impl Iterator<Item = Link> {
+        let Self { a, b, dial, ways: Ways { forth, back }, .. } = self;
+        let link = |dialler: &str, listener: &str, up, down| Link {
+            dialler: dialler.to_owned(),
+            listener: listener.to_owned(),
+            shape: Shape { up, down },
+        };
+        let from_a = matches!(dial, Dial::Both | Dial::A).then(|| link(&a, &b, forth, back));
+        let from_b = matches!(dial, Dial::Both | Dial::B).then(|| link(&b, &a, back, forth));
+        from_a.into_iter().chain(from_b)
+    }
+}
+
+/// All links in file order, each dialling end on its own.
 pub(super) fn links(
     top: &Fields<'_>,
     peers: &[PeerPlan],
@@ -25,34 +75,36 @@ pub(super) fn links(
 ) -> Vec<Link> {
     let Some(node) = top.require("links", found) else { return Vec::new() };
     let mut links: Vec<Link> = Vec::new();
-    let mut places: HashMap<String, Span> = HashMap::new();
+    let mut places: HashMap<[String; 2], Span> = HashMap::new();
     for item in items(node, "`links`", found) {
-        for link in link_item(item, peers, found) {
-            let name = link.name();
-            if let Some(first) = places.insert(name.clone(), link.span) {
-                let message = format!("the link {name} is given twice");
+        for pair in link_item(item, peers, found) {
+            let mut ends = [pair.a.clone(), pair.b.clone()];
+            ends.sort_unstable();
+            if let Some(first) = places.get(&ends) {
+                let message = format!("`{}` and `{}` are linked twice", pair.a, pair.b);
                 let hint = format!(
-                    "`{}` dials `{}` on line {} already",
-                    link.dialler, link.listener, first.line
+                    "line {} links them already; `a_to_b` and `b_to_a` tell directions apart",
+                    first.line
                 );
-                found.push(Diagnostic::new(link.span, message).hint(hint));
+                found.push(Diagnostic::new(pair.span, message).hint(hint));
             } else {
-                links.push(link);
+                places.insert(ends, pair.span);
+                links.extend(pair.links());
             }
         }
     }
     links
 }
 
-fn link_item(item: &Node, peers: &[PeerPlan], found: &mut Vec<Diagnostic>) -> Vec<Link> {
+fn link_item(item: &Node, peers: &[PeerPlan], found: &mut Vec<Diagnostic>) -> Vec<Pair> {
     let Some(group) = GROUP_KEYS.into_iter().find(|key| has_key(item, key)) else {
-        return pair(item, peers, found);
+        return pair(item, peers, found).into_iter().collect();
     };
     let fields = Fields::open(item, "a link group", &[group], found);
     let Some(entry) = fields.entry(group) else { return Vec::new() };
     match group {
-        "full_mesh" => full_mesh(&entry.value, entry.key_span, peers, found),
-        _ => star(&entry.value, entry.key_span, peers, found),
+        "full_mesh" => groups::full_mesh(&entry.value, entry.key_span, peers, found),
+        _ => groups::star(&entry.value, entry.key_span, peers, found),
     }
 }
 
@@ -60,112 +112,64 @@ fn has_key(item: &Node, key: &str) -> bool {
     matches!(&item.value, Value::Mapping(entries) if entries.iter().any(|entry| entry.key == key))
 }
 
-fn pair(item: &Node, peers: &[PeerPlan], found: &mut Vec<Diagnostic>) -> Vec<Link> {
+fn pair(item: &Node, peers: &[PeerPlan], found: &mut Vec<Diagnostic>) -> Option<Pair> {
     let fields = Fields::open(item, "a link", &PAIR_KEYS, found);
     let mut end = |key| {
         let node = fields.require(key, found)?;
         peer_reference(node, &format!("`{key}`"), peers, found)
     };
     let (a, b) = (end("a"), end("b"));
-    let both = fields.entry("both").map(|entry| shape(&entry.value, "`both`", &SHAPE_KEYS, found));
-    let mut one = |key: &str| {
-        let entry = fields.entry(key)?;
-        Some((shape(&entry.value, &format!("`{key}`"), &SHAPE_KEYS, found), entry.key_span))
-    };
-    // What one direction says wins over what both say.
-    let a_to_b = one("a_to_b").or_else(|| both.map(|shape| (shape, item.span)));
-    let b_to_a = one("b_to_a").or_else(|| both.map(|shape| (shape, item.span)));
-    if a_to_b.is_none() && b_to_a.is_none() {
-        let message = "this link has no direction";
-        let hint = "add `both: {}`, or `a_to_b: {}` if only a dials b";
-        found.push(Diagnostic::new(item.span, message).hint(hint));
-    }
-    let (Some(a), Some(b)) = (a, b) else { return Vec::new() };
+    let dial = fields.find("dial").and_then(|node| dial(node, found)).unwrap_or(Dial::Both);
+    let before = found.len();
+    let both = fields.find("both").map(|node| {
+        let both = Fields::open(node, "`both`", &SHAPE_KEYS, found);
+        Ways::read(&both, "`both`", found)
+    });
+    let said = directions(both.unwrap_or_default(), &fields, ["a_to_b", "b_to_a"], found);
+    let ways = said.shapes(before, found);
+    let (a, b) = (a?, b?);
     if a == b {
         let message = format!("a link between `{a}` and itself");
         found.push(Diagnostic::new(item.span, message).hint("name two different peers"));
-        return Vec::new();
+        return None;
     }
-    let link = |dialler: &str, listener: &str, (shape, span)| Link {
-        dialler: dialler.to_owned(),
-        listener: listener.to_owned(),
-        shape,
-        span,
-    };
-    let forth = a_to_b.map(|shaped| link(&a, &b, shaped));
-    let back = b_to_a.map(|shaped| link(&b, &a, shaped));
-    forth.into_iter().chain(back).collect()
+    Some(Pair { a, b, dial, ways, span: item.span })
 }
 
-fn full_mesh(
-    node: &Node,
-    span: Span,
-    peers: &[PeerPlan],
+fn dial(node: &Node, found: &mut Vec<Diagnostic>) -> Option<Dial> {
+    let name = fields::text(node, "`dial`", found)?;
+    let dial = Dial::ALL.into_iter().find(|dial| dial.name() == name);
+    if dial.is_none() {
+        let message = format!("`dial`: `{name}` is no end of a link");
+        let hint = suggest::hint(name, &Dial::ALL.map(Dial::name));
+        found.push(Diagnostic::new(node.span, message).hint(hint));
+    }
+    dial
+}
+
+/// What `both` says, and over that what the map of each direction says.
+fn directions(
+    both: Ways<Said>,
+    fields: &Fields<'_>,
+    [forth, back]: [&str; 2],
     found: &mut Vec<Diagnostic>,
-) -> Vec<Link> {
-    let shape = shape(node, "`full_mesh`", &SHAPE_KEYS, found);
-    let ordered = peers.iter().flat_map(|a| peers.iter().map(move |b| (&a.name, &b.name)));
-    ordered
-        .filter(|(dialler, listener)| dialler != listener)
-        .map(|(dialler, listener)| Link {
-            dialler: dialler.clone(),
-            listener: listener.clone(),
-            shape,
-            span,
-        })
-        .collect()
+) -> Ways<Said> {
+    Ways {
+        forth: one_way(fields, forth, found).forth.over(both.forth),
+        back: one_way(fields, back, found).back.over(both.back),
+    }
 }
 
-fn star(node: &Node, span: Span, peers: &[PeerPlan], found: &mut Vec<Diagnostic>) -> Vec<Link> {
-    let shape = shape(node, "`star`", &STAR_KEYS, found);
-    // Keys were checked with the shape.
-    let fields = Fields::open(node, "`star`", &STAR_KEYS, &mut Vec::new());
-    let hub = fields.require("hub", found);
-    let Some(hub) = hub.and_then(|node| peer_reference(node, "`hub`", peers, found)) else {
-        return Vec::new();
-    };
-    let link = |dialler: &str, listener: &str| Link {
-        dialler: dialler.to_owned(),
-        listener: listener.to_owned(),
-        shape,
-        span,
-    };
-    let rays = peers.iter().filter(|peer| peer.name != hub);
-    rays.flat_map(|ray| [link(&hub, &ray.name), link(&ray.name, &hub)]).collect()
-}
-
-/// `rtt` is halved, `latency` counts each way.
-fn shape(node: &Node, what: &str, known: &[&str], found: &mut Vec<Diagnostic>) -> Shape {
-    let fields = Fields::open(node, what, known, found);
-    if let Some(node) = fields.find("rate")
-        && fields::quantity(node, "`rate`", units::rate_bits_per_s, found).is_some()
-    {
-        let message = "`rate` is not supported by this version: links shape delay only";
-        found.push(Diagnostic::new(node.span, message).hint("remove it"));
+/// What the map under `key` says, which is about one direction only.
+fn one_way(fields: &Fields<'_>, key: &str, found: &mut Vec<Diagnostic>) -> Ways<Said> {
+    let Some(node) = fields.find(key) else { return Ways::default() };
+    let what = format!("`{key}`");
+    let fields = Fields::open(node, &what, &SHAPE_KEYS, found);
+    if let Some(entry) = fields.entry("rtt") {
+        let message = format!("{what} is one way, and `rtt` is there and back");
+        let hint = "write `latency`, or `rtt` for both directions together";
+        found.push(Diagnostic::new(entry.key_span, message).hint(hint));
+        return Ways::default();
     }
-    let max_us = defaults::LATENCY_US_MAX;
-    let latency_us = match (fields.find("rtt"), fields.find("latency")) {
-        (Some(_), Some(latency)) => {
-            let message = format!("{what} gives both `rtt` and `latency`");
-            let hint = "`rtt` is there and back, `latency` is one way: keep one";
-            found.push(Diagnostic::new(latency.span, message).hint(hint));
-            None
-        }
-        (Some(rtt), None) => fields::duration_us(rtt, "`rtt`", 2 * max_us, found)
-            .and_then(|rtt_us| half(rtt_us, rtt.span, found)),
-        (None, Some(latency)) => fields::duration_us(latency, "`latency`", max_us, found),
-        (None, None) => None,
-    }
-    .unwrap_or(0);
-    Shape { up_latency_us: latency_us, down_latency_us: latency_us }
-}
-
-fn half(rtt_us: u64, span: Span, found: &mut Vec<Diagnostic>) -> Option<u64> {
-    if rtt_us.is_multiple_of(2) {
-        return Some(rtt_us / 2);
-    }
-    let message = format!("half of `rtt` ({rtt_us}us) is not a whole number of microseconds");
-    let hint = format!("write `{}us`, or give `latency`, one way", rtt_us + 1);
-    found.push(Diagnostic::new(span, message).hint(hint));
-    None
+    Ways::read(&fields, &what, found)
 }

@@ -117,16 +117,26 @@ fn ends(fields: &Fields<'_>, known: &Known<'_>, found: &mut Vec<Diagnostic>) -> 
         found.push(Diagnostic::new(fields.span, message).hint("name two different peers"));
         return None;
     }
-    let linked = known.links.is_none_or(|links| {
-        links.iter().any(|link| link.dialler == ends.to && link.listener == ends.from)
-    });
-    if !linked {
-        let Ends { from, to } = &ends;
-        let message = format!("`{to}` has no link on which to dial `{from}`");
-        let hint = format!("add `- {{ a: {to}, b: {from}, a_to_b: {{}} }}` to `links`");
-        found.push(Diagnostic::new(fields.span, message).hint(hint));
+    if let Some(links) = known.links {
+        check_linked(&ends, links, fields.span, found);
     }
     Some(ends)
+}
+
+/// Whether `to` can dial `from`.
+fn check_linked(ends: &Ends, links: &[Link], span: Span, found: &mut Vec<Diagnostic>) {
+    let Ends { from, to } = ends;
+    let dials = |a: &str, b: &str| links.iter().any(|link| link.dialler == a && link.listener == b);
+    if dials(to, from) {
+        return;
+    }
+    let message = format!("`{to}` has no link on which to dial `{from}`");
+    let hint = if dials(from, to) {
+        format!("let both ends of the link between `{from}` and `{to}` dial: `dial: both`")
+    } else {
+        format!("add `- {{ a: {to}, b: {from} }}` to `links`")
+    };
+    found.push(Diagnostic::new(span, message).hint(hint));
 }
 
 fn check_count(list: &Node, count: usize, found: &mut Vec<Diagnostic>) {

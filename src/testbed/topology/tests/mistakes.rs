@@ -65,21 +65,62 @@ fn in_links() {
         [
             mistake(LINK, &both("{ rtt: 10ms, latency: 5ms }")),
             mistake(LINK, &both("{ rtt: 5us }")),
-            mistake(LINK, &both("{ rate: 100Mbit/s }")),
-            mistake(LINK, &both("{ rate: 100 }")),
-            mistake(LINK, &both("{ jitter: 5ms }")),
+            mistake(LINK, &both("{ ratte: 100Mbit/s }")),
             mistake(LINK, &both("{ latency: 1h }")),
             mistake(LINK, &both("{ latency: -1ms }")),
-            mistake(LINK, "  - { a: alice, b: bob }"),
+            mistake(LINK, &both("{}, b_to_a: { rtt: 5ms }")),
+            mistake(LINK, &both("{}, dial: alice")),
             mistake(LINK, "  - { a: alice, b: alice, both: {} }"),
             mistake(LINK, "  - { a: alice, b: bobb, both: {} }"),
-            mistake(LINK, &format!("{LINK}\n  - {{ a: bob, b: alice, a_to_b: {{}} }}")),
+            mistake(LINK, &format!("{LINK}\n  - {{ a: bob, b: alice, dial: a }}")),
             mistake(LINK, "  - star: { rtt: 1ms }"),
-            mistake(LINK, "  - { a: alice, b: bob, a_to_b: {} }"),
+            mistake(LINK, "  - { a: alice, b: bob, dial: a }"),
             mistake(LINK, "  - full_mesh: {}\n  - { a: alice, b: bob, a_to_b: {} }"),
+            broken("  - { a: alice, b: bob, both", "  - { a: alice, b: carol, both")
+                .unwrap_err()
+                .to_string(),
         ]
         .join("\n")
     );
+}
+
+#[test]
+fn in_jitter_and_rates() {
+    let both = |shape: &str| LINK.replace("{ rtt: \"${rtt}\" }", shape);
+    insta::assert_snapshot!(
+        [
+            mistake(LINK, &both("{ jitter: 5ms }")),
+            mistake(LINK, &both("{ rtt: 10ms, jitter: 5001us }")),
+            mistake(LINK, &both("{ rtt: 10ms, jitter: 5ms }, a_to_b: { latency: 4ms }")),
+            mistake(LINK, &both("{ preset: lte, latency: 5ms }")),
+            // One mistake in a shape hides what follows from it.
+            mistake(LINK, &both("{ latency: 5, jitter: 5ms }")),
+            mistake(LINK, &both("{ rate: 100 }")),
+            mistake(LINK, &both("{ rate: 100Mbps }")),
+            mistake(LINK, &both("{ rate: 0Mbit/s }")),
+            mistake(LINK, &both("{ rate: 7999bit/s }")),
+            mistake(LINK, &both("{ rate: 8001bit/s }")),
+            mistake(LINK, &both("{ rate: 101Gbit/s }")),
+            mistake(LINK, &both("{ rate: 99999999999GB/s }")),
+            mistake(LINK, &both("{ rate_scope: connection }")),
+            mistake(LINK, &both("{ rate: 1Mbit/s, rate_scope: conection }")),
+            mistake(LINK, &both("{ preset: dls }")),
+            mistake(LINK, &both("{ preset: satellite }")),
+            mistake(LINK, "  - full_mesh: { preset: dsl }"),
+            mistake(LINK, "  - star: { hub: alice, to_hub: { rate: 1 } }"),
+        ]
+        .join("\n")
+    );
+}
+
+/// A toxic's scope cannot change while it lives.
+#[test]
+fn the_scope_of_a_rate_cannot_differ_between_cells() {
+    let shape = "{ rate: 8Mbit/s, rate_scope: \"${scope}\" }";
+    let text =
+        GOOD.replace("{ rtt: \"${rtt}\" }", shape).replace("vars: {", "vars: { scope: link,");
+    let text = format!("{text}matrix: {{ scope: [link, connection] }}\n");
+    insta::assert_snapshot!(parse(&text).unwrap_err().to_string());
 }
 
 fn no_mount() -> String {

@@ -1,7 +1,8 @@
 use proptest::prelude::*;
 
 use super::{
-    DurationUs, SizeBytes, UnitError, duration_us, rate_bits_per_s, share_permille, size_bytes,
+    DurationUs, RateBits, SizeBytes, UnitError, duration_us, rate_bits_per_s, share_permille,
+    size_bytes,
 };
 
 fn explained(result: Result<u64, UnitError>) -> String {
@@ -27,6 +28,12 @@ fn right_spellings() {
     assert_eq!(rate_bits_per_s("12.5MB/s"), Ok(100_000_000));
     assert_eq!(share_permille("50%"), Ok(500));
     assert_eq!(share_permille("12.5%"), Ok(125));
+}
+
+#[test]
+fn rates_are_shown_in_the_largest_exact_unit() {
+    let shown = [0, 8, 384_000, 1_500_000, 1_000_000_000].map(|bits| RateBits(bits).to_string());
+    assert_eq!(shown, ["0bit/s", "8bit/s", "384kbit/s", "1500kbit/s", "1Gbit/s"]);
 }
 
 #[test]
@@ -62,6 +69,7 @@ proptest! {
     fn what_is_shown_parses_to_the_same(value in 0_u64..1 << 60) {
         prop_assert_eq!(size_bytes(&SizeBytes(value).to_string()), Ok(value));
         prop_assert_eq!(duration_us(&DurationUs(value).to_string()), Ok(value));
+        prop_assert_eq!(rate_bits_per_s(&RateBits(value).to_string()), Ok(value));
     }
 
     #[test]

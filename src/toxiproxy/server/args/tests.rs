@@ -53,11 +53,43 @@ async fn a_taken_port_is_told() {
 async fn a_wrong_configuration_is_told() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("proxies.json");
-    std::fs::write(&path, "{}").unwrap();
-    let mut args = parse(&["x", "-port=0"]);
-    args.config = Some(path.clone());
-    let text = format!("{:#}", run(args).await.unwrap_err());
-    assert!(text.contains(path.to_str().unwrap()), "{text}");
+    let told = async |text: Option<&str>| {
+        match text {
+            Some(text) => std::fs::write(&path, text).unwrap(),
+            None => std::fs::remove_file(&path).unwrap(),
+        }
+        let mut args = parse(&["x", "-host=127.0.0.1", "-port=0"]);
+        args.config = Some(path.clone());
+        format!("{:#}", run(args).await.unwrap_err())
+    };
+    for text in ["{}", "", "[", r#"[{"name":5}]"#, r#"["a"]"#] {
+        let error = told(Some(text)).await;
+        assert!(error.contains(path.to_str().unwrap()), "{error}");
+        assert!(error.contains(r#"wanted: [{"name": .., "listen""#), "{error}");
+        assert!(error.contains("line 1 column"), "{error}");
+    }
+    let error = told(Some(r#"[{"name":"a","upstream":"b:1"},{"name":"c"}]"#)).await;
+    assert!(error.contains("missing required field: upstream at proxy 2"), "{error}");
+    let long = format!("[{}]", " ".repeat(4 * 1024 * 1024));
+    assert!(told(Some(&long)).await.contains("more than 4194304 bytes"));
+    let error = told(None).await;
+    assert!(error.contains(path.to_str().unwrap()) && error.contains("No such file"), "{error}");
+}
+
+#[tokio::test]
+async fn a_configuration_is_read_as_the_stock_server_reads_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("proxies.json");
+    let text = r#"[{"Name":"a","Listen":"127.0.0.1:0","upstream":"b:1","Enabled":false,"x":1}]
+        and more"#;
+    std::fs::write(&path, text).unwrap();
+    let expected = ProxySpec {
+        name: "a".to_owned(),
+        listen: "127.0.0.1:0".to_owned(),
+        upstream: "b:1".to_owned(),
+        enabled: Some(false),
+    };
+    assert_eq!(read_config(&path).await.unwrap(), [expected]);
 }
 
 /// Set in the child that [`a_process_tells_when_it_is_ready_and_ends_on_a_signal`]

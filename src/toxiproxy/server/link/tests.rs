@@ -2,15 +2,19 @@
 //! are exact, upper bounds are those of a busy machine.
 
 use std::io::ErrorKind;
+use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::super::super::api::{ProxyUpdate, Toxic};
-use super::super::super::testing::{TestServer, latency, receive_pattern, send_pattern};
+use super::super::super::api::{Bandwidth, Effect, Millis, ProxyUpdate, RateBytes, Slicer, Toxic};
+use super::super::super::testing::{TestServer, latency, receive_pattern, send_pattern, spec};
 use super::super::Options;
 use super::super::clock::now_ns;
 use super::*;
+
+mod changes;
 
 const MIB: usize = 1024 * 1024;
 
@@ -105,7 +109,7 @@ async fn a_full_queue_pushes_back() {
     let mut written = 0;
     loop {
         let write = client.write(&block);
-        match tokio::time::timeout(std::time::Duration::from_millis(500), write).await {
+        match tokio::time::timeout(Duration::from_millis(500), write).await {
             Ok(result) => written += result.unwrap(),
             Err(_) => break,
         }
@@ -113,7 +117,7 @@ async fn a_full_queue_pushes_back() {
     }
     let counters = &server.client.counters().await.unwrap()["p"].upstream;
     assert!(counters.queued_bytes > 0);
-    assert!(counters.queued_bytes_max < MIB as u64, "{}", counters.queued_bytes_max);
+    assert!(counters.queued_bytes_max <= MIB as u64, "{}", counters.queued_bytes_max);
     drop((client, upstream));
     server.end().await;
 }
@@ -143,6 +147,89 @@ async fn a_reset_is_passed_on_as_one() {
     drop(client);
     let error = upstream.read_u8().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    server.end().await;
+}
+
+/// The client has said all that it has to say.
+async fn half_closed(server: &TestServer) -> (TcpStream, TcpStream) {
+    let (mut client, mut upstream) = server.connection(&[]).await;
+    client.shutdown().await.unwrap();
+    assert_eq!(upstream.read(&mut [0]).await.unwrap(), 0);
+    (client, upstream)
+}
+
+#[tokio::test]
+async fn a_reset_reaches_a_connection_whose_direction_is_over() {
+    let server = server().await;
+    let (_client, mut upstream) = half_closed(&server).await;
+    server.client.add_toxic("p", &Toxic::new(Stream::Upstream, Effect::Reset)).await.unwrap();
+    // Its end was read; writing shows the reset.
+    let error = loop {
+        if let Err(error) = upstream.write_all(b"x").await {
+            break error.kind();
+        }
+        tokio::task::yield_now().await;
+    };
+    assert!(matches!(error, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{error}");
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_silent_direction_does_not_tell_one_who_has_half_closed() {
+    let server = server().await;
+    let (mut client, mut upstream) = half_closed(&server).await;
+    server.client.add_toxic("p", &Toxic::new(Stream::Downstream, Effect::HalfOpen)).await.unwrap();
+    upstream.write_all(b"x").await.unwrap();
+    drop(upstream);
+    // Silence is what is tested, and only time can show it.
+    let silent = tokio::time::timeout(Duration::from_millis(300), client.read(&mut [0])).await;
+    assert!(silent.is_err(), "{silent:?}");
+    server.client.remove_toxic("p", "half_open_downstream").await.unwrap();
+    let error = client.read_u8().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset, "it lost something");
+    server.end().await;
+}
+
+/// Everything runs in this thread, so its processor time is the server's.
+#[tokio::test]
+async fn a_full_receiver_costs_no_processor_time() {
+    let server = server().await;
+    let (client, _upstream) = server.connection(&[]).await;
+    let fill = async |client: &TcpStream| {
+        let block = vec![0; MIB];
+        // Full when it stays so for a while.
+        while let Ok(ready) =
+            tokio::time::timeout(Duration::from_millis(200), client.writable()).await
+        {
+            ready.unwrap();
+            let _ = client.try_write(&block);
+        }
+    };
+    fill(&client).await;
+    let slicer = Slicer {
+        average_size_bytes: 100,
+        size_variation_bytes: 0,
+        delay: Millis::from_micros(100),
+    };
+    for effect in [
+        Effect::Slicer(slicer),
+        Effect::Bandwidth(Bandwidth {
+            rate: RateBytes::from_bytes_per_s(1_000_000),
+            ..Bandwidth::default()
+        }),
+    ] {
+        server.client.add_toxic("p", &Toxic::new(Stream::Upstream, effect)).await.unwrap();
+    }
+    fill(&client).await;
+    let thread_ns = || {
+        let used = clock_gettime(ClockId::ThreadCPUTime);
+        used.tv_sec * 1_000_000_000 + used.tv_nsec
+    };
+    let before_ns = thread_ns();
+    let room = tokio::time::timeout(Duration::from_millis(300), client.writable()).await;
+    assert!(room.is_err(), "nobody reads, so nothing moves");
+    let used_ms = (thread_ns() - before_ns) / 1_000_000;
+    assert!(used_ms < 100, "{used_ms} ms of 300 ms");
     server.end().await;
 }
 
@@ -201,13 +288,44 @@ async fn an_upstream_that_is_down_closes_the_connection() {
     server.end().await;
 }
 
+/// A listener whose queue is full answers no SYN, as a host that is not there.
+#[tokio::test]
+async fn an_upstream_that_does_not_answer_holds_up_nobody() {
+    let hole = tokio::net::TcpSocket::new_v4().unwrap();
+    hole.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let hole = hole.listen(1).unwrap();
+    let address = hole.local_addr().unwrap();
+    let mut queued = Vec::new();
+    // Silence is what makes it a hole, and only time can show it.
+    while let Ok(connected) =
+        tokio::time::timeout(Duration::from_millis(300), TcpStream::connect(address)).await
+    {
+        queued.push(connected.unwrap());
+    }
+    let server = server().await;
+    let proxy = server.client.create(&spec("p", &address)).await.unwrap();
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        clients.push(TcpStream::connect(&proxy.listen).await.unwrap());
+    }
+    // All are being dialled at once: none waits for the one before it.
+    while server.client.counters().await.unwrap()["p"].connections_open < 3 {}
+    // And the API does not wait for any of them.
+    tokio::time::timeout(Duration::from_secs(5), server.client.delete("p")).await.unwrap().unwrap();
+    for mut client in clients {
+        assert!(client.read_u8().await.is_err(), "cut with its proxy");
+    }
+    drop((hole, queued));
+    server.end().await;
+}
+
 #[tokio::test]
 async fn toxicity_zero_touches_no_connection() {
     let server = server().await;
     let toxic = Toxic { toxicity: 0.0, ..latency(Stream::Upstream, 10_000_000) };
     let (mut client, mut upstream) = server.connection(&[toxic]).await;
     client.write_all(b"x").await.unwrap();
-    let arrived = tokio::time::timeout(std::time::Duration::from_secs(5), upstream.read_u8()).await;
+    let arrived = tokio::time::timeout(Duration::from_secs(5), upstream.read_u8()).await;
     assert_eq!(arrived.expect("well before the 10 s of the toxic").unwrap(), b'x');
     server.end().await;
 }

@@ -6,19 +6,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream, lookup_host};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::{sleep, timeout};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::super::super::api::{Stream, Toxic};
-use super::super::link::{self, FlowSeed, Shaping};
-use super::super::meter::ProxyMeter;
+use super::super::super::api::{Effect, Toxic};
+use super::super::link::{ConnectionSeed, Link};
+use super::super::meter::{ConnectionMeter, OpenConnection, ProxyMeter};
 use super::super::refusal::Refusal;
+use super::super::registry::Shared;
+use super::super::toxics::{Followed, LiveToxic};
 
 /// Connections of one proxy at a time; more wait in the kernel's backlog. Each
-/// takes up to four descriptors.
-const CONNECTIONS_MAX: usize = 1024;
+/// takes two descriptors, and up to six while it is busy.
+const CONNECTIONS_MAX: usize = 16 * 1024;
 /// A dial that takes longer has lost its SYN three times.
 const DIAL_DEADLINE: Duration = Duration::from_secs(10);
 /// A listen name is resolved within this; other API calls wait meanwhile.
@@ -32,9 +34,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 pub(super) struct Acceptor {
     pub(super) proxy: String,
     pub(super) upstream: String,
-    pub(super) toxics: watch::Receiver<Arc<[Toxic]>>,
+    pub(super) toxics: Followed,
     pub(super) meter: Arc<ProxyMeter>,
-    pub(super) seed: u64,
+    pub(super) shared: Shared,
     pub(super) tasks: TaskTracker,
     pub(super) cut: CancellationToken,
 }
@@ -49,9 +51,13 @@ impl Acceptor {
             loop {
                 let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
                 match listener.accept().await {
-                    Ok((client, _)) => {
+                    Ok((client, address)) => {
+                        let everywhere = Arc::clone(&shared.shared.places);
+                        let Ok(place_of_server) = everywhere.acquire_owned().await else { return };
+                        let place = [place, place_of_server];
                         let tasks = &shared.tasks;
-                        tasks.spawn(Arc::clone(&shared).serve(client, place));
+                        let connection = shared.meter.open(address);
+                        tasks.spawn(Arc::clone(&shared).serve(client, connection, place));
                     }
                     Err(error) => {
                         tracing::warn!(proxy = shared.proxy, %error, "cannot accept");
@@ -63,12 +69,19 @@ impl Acceptor {
         cut.run_until_cancelled(accept_all).await;
     }
 
-    async fn serve(self: Arc<Self>, client: TcpStream, _place: OwnedSemaphorePermit) {
-        self.cut.run_until_cancelled(self.connect(client)).await;
+    async fn serve(
+        self: Arc<Self>,
+        client: TcpStream,
+        connection: OpenConnection,
+        _places: [OwnedSemaphorePermit; 2],
+    ) {
+        self.cut.run_until_cancelled(self.connect(client, &connection)).await;
     }
 
-    async fn connect(&self, client: TcpStream) {
-        let (ordinal, _open) = self.meter.open();
+    async fn connect(&self, client: TcpStream, connection: &ConnectionMeter) {
+        let seed = ConnectionSeed::new(self.shared.seed, &self.proxy, connection.ordinal());
+        let mut toxics = self.toxics.clone();
+        wait_to_dial(&mut toxics, &seed).await;
         let server = match self.dial().await {
             Ok(server) => server,
             Err(error) => {
@@ -82,11 +95,8 @@ impl Acceptor {
             // Fails only on a socket that is gone already.
             let _ = socket.set_nodelay(true);
         }
-        let shapings = Stream::ALL.map(|stream| {
-            let seed = FlowSeed::new(self.seed, &self.proxy, ordinal, stream);
-            Shaping::new(self.toxics.clone(), stream, seed)
-        });
-        link::carry(&client, &server, &self.meter, shapings).await;
+        let link = Link { meter: connection, toxics, seed, pool: &self.shared.pool };
+        link.carry(&client, &server).await;
     }
 
     async fn dial(&self) -> io::Result<TcpStream> {
@@ -98,6 +108,37 @@ impl Acceptor {
             )),
         }
     }
+}
+
+/// Waits as long as the `slow_connect` toxics say, which may change meanwhile.
+async fn wait_to_dial(toxics: &mut Followed, seed: &ConnectionSeed) {
+    let accepted = Instant::now();
+    loop {
+        let delay = dial_delay(&toxics.borrow_and_update(), seed);
+        if delay.is_zero() {
+            return;
+        }
+        tokio::select! {
+            // The delay itself is what was asked for.
+            () = sleep_until(accepted + delay) => return,
+            Ok(()) = toxics.changed() => {}
+        }
+    }
+}
+
+fn dial_delay(live: &[LiveToxic], seed: &ConnectionSeed) -> Duration {
+    let acts = |toxic: &Toxic| seed.lot(toxic.stream, &toxic.name) < toxic.toxicity;
+    let acting = live.iter().map(|live| &live.toxic).filter(|toxic| acts(toxic));
+    let mut delay = Duration::ZERO;
+    for toxic in acting {
+        match toxic.effect {
+            Effect::SlowConnect { delay: more } => delay += Duration::from_nanos(more.as_nanos()),
+            // It is to be reset now, and not after its dial.
+            Effect::Reset => return Duration::ZERO,
+            _ => {}
+        }
+    }
+    delay
 }
 
 /// Listens on `listen`, IPv4 first where a name has both. Without a host: on all

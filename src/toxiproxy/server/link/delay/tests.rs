@@ -52,7 +52,7 @@ proptest! {
                         .map(|i| u8::try_from(i % 251).unwrap())
                         .collect();
                     earliest_ns.extend(vec![now_ns + latency_ns; bytes]);
-                    queue.push(chunk.into(), now_ns + latency_ns);
+                    queue.push(chunk.into(), now_ns + latency_ns, bytes % 7 == 0);
                 }
                 Step::SetLatency { ns } => latency_ns = ns,
                 Step::Pass { ns } => now_ns += ns,
@@ -79,9 +79,9 @@ proptest! {
 #[test]
 fn the_last_chunk_waits_for_its_own_due_time_and_no_longer() {
     let mut queue = DelayQueue::default();
-    queue.push(Bytes::from_static(b"a"), 100);
-    queue.push(Bytes::from_static(b"b"), 50);
-    queue.push(Bytes::from_static(b"c"), 150);
+    queue.push(Bytes::from_static(b"a"), 100, false);
+    queue.push(Bytes::from_static(b"b"), 50, false);
+    queue.push(Bytes::from_static(b"c"), 150, false);
     let mut slices = [IoSlice::new(&[]); 4];
     assert_eq!(queue.due(99, &mut slices), (0, 0));
     assert_eq!(queue.due(100, &mut slices), (2, 2), "a late chunk holds back its successor");
@@ -91,7 +91,7 @@ fn the_last_chunk_waits_for_its_own_due_time_and_no_longer() {
 #[test]
 fn the_end_waits_for_every_chunk() {
     let mut queue = DelayQueue::default();
-    queue.push(Bytes::from_static(b"a"), 100);
+    queue.push(Bytes::from_static(b"a"), 100, false);
     queue.close(End::Reset, 10);
     assert_eq!(queue.due_end(100), None);
     queue.advance(1);
@@ -104,7 +104,7 @@ fn small_chunks_fill_the_queue_too() {
     let mut queue = DelayQueue::default();
     let mut chunks = 0;
     while queue.has_room(64 * 1024) {
-        queue.push(Bytes::from_static(b"x"), 0);
+        queue.push(Bytes::from_static(b"x"), 0, false);
         chunks += 1;
     }
     assert_eq!(chunks, 64 * 1024 / (1 + CHUNK_OVERHEAD_BYTES) + 1);
