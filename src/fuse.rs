@@ -16,6 +16,7 @@ mod mount;
 mod mounts;
 mod readers;
 mod translate;
+mod trial;
 
 #[cfg(test)]
 pub(crate) mod requires;
@@ -24,6 +25,7 @@ pub use error::MountError;
 pub use mount::{Mount, Options, Unmounted};
 pub use mounts::{MountEntry, mounts};
 pub use readers::{Readers, Registration};
+pub use trial::trial;
 
 #[cfg(test)]
 mod tests;

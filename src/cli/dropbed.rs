@@ -1,7 +1,13 @@
 //! `dropbed`: the testbed's command line.
 
 mod commands;
+mod graph;
 mod link;
+mod peer;
+mod signals;
+mod up;
+mod verbs;
+mod which;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -10,6 +16,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::exit::Exit;
+use crate::testbed::contract;
 use crate::testbed::runtime::RuntimeKind;
 use crate::testbed::runtime::attach::AttachOptions;
 use crate::toxiproxy::server::{ToxiproxyArgs, normalise_stock_flags};
@@ -26,24 +33,72 @@ struct Cli {
 const EXIT_CODES: &str = "Exit codes: 0 pass, 1 an assertion failed, 2 bad input, 3 the machine lacks \
 something, 4 a peer or the harness failed, 5 a deadline passed, 130 interrupted (after clean-up).";
 
+const VALIDATE_EXAMPLES: &str = "Examples:
+  dropbed validate topologies/*.yaml
+  dropbed validate two-peer.yaml --set rtt=100ms
+  dropbed validate topologies/*.yaml --format json | jq '.[].message'";
+
+const DOCTOR_HELP: &str = "Exit code 3 when `dropbed run` would not work here. Example:\n  \
+dropbed doctor --json | jq '.checks[] | select(.verdict != \"ok\")'";
+
+const GC_HELP: &str = "Never touches a living run, a topology that `dropbed up` left up, or what \
+this tool did not make. Example:\n  dropbed gc --dry-run";
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Start a topology, run its scenario, show what every layer did, remove everything.
     Run(RunArgs),
+    /// Make a topology stand, and leave it up; again, after a change: do what is left.
+    Up(up::UpArgs),
+    /// Remove a topology that stands.
+    Down(up::DownArgs),
     /// Check topology files without starting anything; all errors at once.
+    #[command(after_help = VALIDATE_EXAMPLES)]
     Validate(ValidateArgs),
-    /// Show what a run would do: peers, links, rights, turns. Starts nothing.
+    /// Print the JSON Schema of topologies, for editors.
+    ///
+    /// Made from the tables that `validate` itself reads by. An editor takes it from
+    /// a file's first line: `# yaml-language-server: $schema=schema.json`.
+    #[command(after_help = "Example: dropbed schema > schema.json")]
+    Schema,
+    /// Show what a run would do and take: peers, links, networks, rights, turns,
+    /// time, memory. Starts nothing.
     Plan(PlanArgs),
-    /// Check what this machine has, and say what to do about what it lacks.
+    /// Draw the peers and links of a topology. Starts nothing.
+    Graph(graph::GraphArgs),
+    /// Check what this machine has, and say what to do about what it lacks. Mounts a
+    /// file system and starts containers to see whether it can; removes both.
+    #[command(after_help = DOCTOR_HELP)]
     Doctor {
         /// Print the checks as JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Look at the links of a run that goes on, change them, measure them.
+    /// List live topologies, and what dead ones left; with --all also finished runs.
+    Ls(verbs::ls::LsArgs),
+    /// Show the parts of a live topology and its links: states, addresses, mounts.
+    Inspect(verbs::inspect::InspectArgs),
+    /// Run a command in peers of a live topology.
+    Exec(verbs::exec::ExecArgs),
+    /// Show what peers say, and go on with what they will.
+    Logs(verbs::logs::LogsArgs),
+    /// Show what happened in a topology, and go on with what happens.
+    Events(verbs::events::EventsArgs),
+    /// Copy files into a peer or out of it.
+    Cp(verbs::cp::CpArgs),
+    /// Kill, end, pause or restart peers of a live topology.
+    Peer(verbs::peer::PeerArgs),
+    /// What other verbs run within a container.
+    #[command(hide = true)]
+    Inside {
+        #[command(subcommand)]
+        verb: verbs::inside::InsideVerb,
+    },
+    /// Look at the links of a live topology, change them, measure them.
     Link(link::LinkArgs),
     /// Remove what runs left behind that were killed: containers, networks,
     /// volumes, processes, mounts, directories.
+    #[command(after_help = GC_HELP)]
     Gc(GcArgs),
     /// Build the container image from this executable.
     Image {
@@ -60,6 +115,12 @@ enum Command {
         #[command(subcommand)]
         to: Export,
     },
+    /// Mount an empty file system and unmount it: whether a container may.
+    #[command(hide = true)]
+    ProbeMount {
+        /// An empty directory.
+        directory: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -75,6 +136,9 @@ struct RunArgs {
     /// Print the result as JSON on stdout, and everything else on stderr.
     #[arg(long, env = "DROPBED_JSON")]
     json: bool,
+    /// Try also what the plan advises against.
+    #[arg(long, env = "DROPBED_FORCE")]
+    force: bool,
     /// Keep everything up after the scenario, until Ctrl-C; the exit code is then
     /// the scenario's. `dropbed link` works on it meanwhile.
     #[arg(long)]
@@ -82,6 +146,11 @@ struct RunArgs {
     /// Directory in which the run's directory is made.
     #[arg(long, env = "DROPBED_OUT", value_name = "DIR", default_value = "runs")]
     out: PathBuf,
+    /// Start this executable as every peer, in place of the own daemon; the testbed
+    /// calls it as docs/peer-contract.md says.
+    #[arg(long = "peer-executable", env = contract::env::PEER, value_name = "PATH",
+          value_parser = peer::executable)]
+    peer: Option<PathBuf>,
     #[command(flatten, next_help_heading = "Where everything is, for --runtime attach")]
     attach: AttachOptions,
 }
@@ -129,13 +198,21 @@ enum DiagnosticFormat {
     /// Excerpts with the place marked.
     #[default]
     Human,
-    /// One JSON array of objects.
+    /// One JSON array of objects for all files; an empty one when they are good.
     Json,
     /// Workflow commands that annotate the lines of a change.
     Github,
 }
 
+const PLAN_EXAMPLES: &str = "\
+Examples:
+  dropbed plan topologies/two-peer.yaml
+  dropbed plan topologies/two-peer.yaml --set rtt=100ms --json | jq .estimate
+
+The estimate is the least that the links and the scenario allow; a slower machine takes longer.";
+
 #[derive(Debug, Args)]
+#[command(after_help = PLAN_EXAMPLES)]
 struct PlanArgs {
     /// The topology (YAML).
     file: PathBuf,

@@ -93,7 +93,8 @@ struct RunArgs {
 struct PullArgs {
     /// `<peer>/<path>`.
     path: String,
-    /// Where to; by default a file of the same name here.
+    /// Where to; by default a file of the same name here, or, over TCP, among the
+    /// downloads of the daemon.
     #[arg(long, short)]
     output: Option<PathBuf>,
     /// Hash the bytes and drop them.

@@ -19,6 +19,8 @@ pub enum Exit {
     TimedOut,
     /// Ctrl-C or SIGTERM, after clean-up.
     Interrupted,
+    /// What a command that was run elsewhere ended with.
+    Command(u8),
 }
 
 impl Exit {
@@ -32,6 +34,7 @@ impl Exit {
             Self::Harness => 4,
             Self::TimedOut => 5,
             Self::Interrupted => 130,
+            Self::Command(code) => code,
         }
     }
 }

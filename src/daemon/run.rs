@@ -141,9 +141,10 @@ impl Daemon {
         }
         let mut servers = JoinSet::new();
         serve_peers(&mut servers, &core, listener, identity, options);
-        let control_socket = serve_control(&mut servers, &core).await?;
-        let mut daemon = Self { core, mount: None, servers, control_socket };
+        let mut daemon = Self { core, mount: None, servers, control_socket: None };
         daemon.mount = daemon.mount().map_err(|source| StartError::Mount { source })?;
+        // Last: who gets an answer may read through the mount.
+        daemon.control_socket = serve_control(&mut daemon.servers, &daemon.core).await?;
         Ok(daemon)
     }
 

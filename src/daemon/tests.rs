@@ -88,7 +88,12 @@ async fn two_daemons_share_a_file() {
     introduce(&mut at_alice, "bob", &bob, true).await;
     introduce(&mut at_bob, "alice", &alice, false).await;
     let want = Sample::digest(3, SIZE).as_bytes().to_vec();
-    let sample = wire::MakeSampleRequest { path: "dir/f".to_owned(), size_bytes: SIZE, seed: 3 };
+    let sample = wire::MakeSampleRequest {
+        path: "dir/f".to_owned(),
+        size_bytes: SIZE,
+        seed: 3,
+        entropy: wire::Entropy::Unspecified.into(),
+    };
     assert_eq!(at_bob.make_sample(sample).await.unwrap().into_inner().blake3, want);
 
     for (mode, name) in [(wire::Mode::Push, "push"), (wire::Mode::RequestResponse, "rr")] {

@@ -65,6 +65,8 @@ pub mod env {
     pub const OTLP_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
     /// Overrides [`IMAGE_DEFAULT`](super::IMAGE_DEFAULT).
     pub const IMAGE: &str = "DROPBED_IMAGE";
+    /// Executable that is started as every peer, in place of our own daemon.
+    pub const PEER: &str = "DROPBED_PEER";
 }
 
 /// Names of the labels that everything a run makes carries, so that it can be
@@ -76,6 +78,13 @@ pub mod label {
     pub const TOOL_VALUE: &str = "dropbed";
     /// Which run made it.
     pub const RUN: &str = "dropbed.run";
+    /// Absolute path of that run's directory, where its owner runs.
+    pub const DIRECTORY: &str = "dropbed.directory";
+    /// Which peer it belongs to; none for what all share.
+    pub const PEER: &str = "dropbed.peer";
     /// Process id of the `dropbed` that made it.
     pub const OWNER_PID: &str = "dropbed.owner-pid";
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,21 +1,33 @@
 //! What this machine lacks, before a run finds out.
 
-use std::fmt;
 use std::path::PathBuf;
 
-use super::runtime::RuntimeError;
 use super::runtime::docker::DockerOptions;
+use super::runtime::{RuntimeError, RuntimeKind, choice};
 
-mod checks;
+mod containers;
+mod disk;
+mod engine;
+mod kernel;
+mod machine;
+mod render;
+
+pub use render::{render, wants_colour};
+
+/// Names the runtime that a run takes which is not told; the command line's.
+const RUNTIME_VARIABLE: &str = "DROPBED_RUNTIME";
 
 /// What to examine with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// What containers would be started with.
     pub docker: DockerOptions,
+    /// The runtime that was asked for; none: whichever a run would take.
+    pub asked: Option<RuntimeKind>,
     /// Where run directories would go: its disk is measured.
     pub runs: PathBuf,
-    /// Start a container, to see what the engine grants.
+    /// Mount a file system, build the own image and start containers, to see what
+    /// kernel and engine grant.
     pub probe: bool,
 }
 
@@ -25,10 +37,10 @@ pub struct Options {
 pub enum Verdict {
     /// As it should be.
     Ok,
-    /// Something will be missing, or was not looked at.
-    Warn,
+    /// Something will be missing, or could not be looked at.
+    Warning,
     /// A runtime or the mount cannot work.
-    Fail,
+    Failed,
 }
 
 /// One thing looked at.
@@ -53,6 +65,10 @@ pub struct Diagnosis {
     pub process_works: bool,
     /// Whether `--runtime docker` can.
     pub docker_works: bool,
+    /// The runtime that `dropbed run` takes here without `--runtime`.
+    pub run_takes: RuntimeKind,
+    /// Why that one.
+    pub why: String,
 }
 
 /// As [`examine_with`], with what a run started here would use.
@@ -61,69 +77,43 @@ pub struct Diagnosis {
 /// An environment variable of the testbed that makes no sense.
 pub async fn examine() -> Result<Diagnosis, RuntimeError> {
     let docker = DockerOptions::from_environment()?;
-    Ok(examine_with(&Options { docker, runs: PathBuf::from("."), probe: true }).await)
+    let asked = asked(std::env::var(RUNTIME_VARIABLE).ok().as_deref())?;
+    Ok(examine_with(&Options { docker, asked, runs: PathBuf::from("runs"), probe: true }).await)
 }
 
-/// Looks at everything. Changes nothing but, with [`Options::probe`], starts and
-/// removes one container.
+/// Looks at everything. Changes nothing but, with [`Options::probe`], builds the own
+/// image where it is not this executable, mounts and unmounts a file system, and
+/// starts and removes two containers.
+///
+/// Every question that others answer has a deadline, so it ends. When dropped, a
+/// container may stay for `dropbed gc`.
 pub async fn examine_with(options: &Options) -> Diagnosis {
-    let device = checks::fuse_device();
-    let mount = checks::mount_rights();
-    let executable = checks::static_executable();
-    let (engine, docker) = checks::engine().await;
-    let (subnets, rights) = match &docker {
-        Some(docker) => (
-            checks::free_subnets(docker, options.docker.pool).await,
-            checks::container_rights(docker, options).await,
-        ),
-        None => {
-            let no_engine = "not looked at: no engine";
-            (
-                Check::warn("free networks", no_engine, "see engine"),
-                Check::warn("container rights", no_engine, "see engine"),
-            )
-        }
-    };
-    let process_works = [&device, &mount].iter().all(|check| check.verdict != Verdict::Fail);
-    let docker_works = docker.is_some()
-        && [&executable, &subnets, &rights].iter().all(|check| check.verdict != Verdict::Fail);
-    let checks = vec![
-        device,
-        mount,
-        executable,
-        engine,
-        subnets,
-        rights,
-        checks::compose().await,
-        checks::processors(),
-        checks::disk_space(&options.runs),
-    ];
-    Diagnosis { checks, process_works, docker_works }
+    let (taken, machine, containers, compose, disks) = tokio::join!(
+        take(options.asked),
+        machine::checks(options.probe),
+        containers::checks(options),
+        engine::compose(),
+        disk::checks(&options.runs),
+    );
+    let (run_takes, why) = taken;
+    let process_works = machine::works(&machine);
+    let docker_works = containers::work(&containers);
+    let mut checks = machine;
+    checks.extend(containers);
+    checks.push(compose);
+    checks.extend(disks);
+    Diagnosis { checks, process_works, docker_works, run_takes, why }
 }
 
 impl Diagnosis {
-    /// Whether a runtime works; else `dropbed doctor` ends with exit code 3.
+    /// Whether `dropbed run` works as it is; else `dropbed doctor` ends with exit code 3.
     pub const fn can_run(&self) -> bool {
-        self.process_works || self.docker_works
-    }
-}
-
-impl fmt::Display for Diagnosis {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Check { name, verdict, detail, hint } in &self.checks {
-            let verdict = match verdict {
-                Verdict::Ok => "ok  ",
-                Verdict::Warn => "warn",
-                Verdict::Fail => "FAIL",
-            };
-            writeln!(formatter, "{verdict}  {name}: {detail}")?;
-            if !hint.is_empty() {
-                writeln!(formatter, "      hint: {hint}")?;
-            }
+        match self.run_takes {
+            RuntimeKind::Process => self.process_works,
+            RuntimeKind::Docker => self.docker_works,
+            // What it needs is elsewhere.
+            RuntimeKind::Attach => true,
         }
-        let works = |works| if works { "works" } else { "does not work" };
-        writeln!(formatter, "--runtime process {} here", works(self.process_works))?;
-        writeln!(formatter, "--runtime docker {} here", works(self.docker_works))
     }
 }
 
@@ -132,12 +122,33 @@ impl Check {
         Self { name, verdict: Verdict::Ok, detail: detail.into(), hint: String::new() }
     }
 
-    fn warn(name: &'static str, detail: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { name, verdict: Verdict::Warn, detail: detail.into(), hint: hint.into() }
+    fn warning(name: &'static str, detail: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { name, verdict: Verdict::Warning, detail: detail.into(), hint: hint.into() }
     }
 
-    fn fail(name: &'static str, detail: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { name, verdict: Verdict::Fail, detail: detail.into(), hint: hint.into() }
+    fn failed(name: &'static str, detail: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { name, verdict: Verdict::Failed, detail: detail.into(), hint: hint.into() }
+    }
+}
+
+async fn take(asked: Option<RuntimeKind>) -> (RuntimeKind, String) {
+    match asked {
+        Some(kind) => (kind, format!("{RUNTIME_VARIABLE} says so")),
+        None => choice::unasked().await,
+    }
+}
+
+/// What [`RUNTIME_VARIABLE`] asks for.
+fn asked(variable: Option<&str>) -> Result<Option<RuntimeKind>, RuntimeError> {
+    match variable {
+        None | Some("" | "auto") => Ok(None),
+        Some("process") => Ok(Some(RuntimeKind::Process)),
+        Some("docker") => Ok(Some(RuntimeKind::Docker)),
+        Some("attach") => Ok(Some(RuntimeKind::Attach)),
+        Some(other) => Err(RuntimeError::Environment {
+            what: format!("{RUNTIME_VARIABLE}: there is no runtime {other:?}"),
+            hint: "set it to auto, process, docker or attach, or unset it".to_owned(),
+        }),
     }
 }
 

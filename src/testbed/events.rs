@@ -40,6 +40,12 @@ impl Events {
         Ok(Self { file: Mutex::new(file), start_ns: clock::now_ns(), before_ns })
     }
 
+    /// Time zero of the history, in nanoseconds since 1970: what
+    /// [`Events::join`] goes on from.
+    pub fn started_unix_ns(&self) -> u64 {
+        clock::unix_ns() - (clock::now_ns() - self.start_ns) - self.before_ns
+    }
+
     /// Adds one event. `facts` must be an object. A history that cannot be
     /// written any more is reported once per event and does not end the run.
     pub fn add(&self, event: &str, facts: Value) {

@@ -1,17 +1,22 @@
 //! Removes what runs left that were killed. Works by label, environment and
 //! owner file alone, so it needs nothing that a run would have had to tell.
 //!
-//! A run whose owner lives is never touched. Neither is one whose owner cannot
-//! be judged from here (another pid namespace), unless [`Options::all`] is set.
+//! A run whose owner lives is never touched, nor a topology that was kept up on
+//! purpose (`kept`). Neither is one whose owner cannot be judged from here
+//! (another pid namespace), unless [`Options::all`] is set.
 
 use std::fmt::{self, Write as _};
+use std::path::Path;
 
-use super::contract::label;
-use super::runtime::docker;
-use super::runtime::owner::{Liveness, OWNER_LABEL, Owner};
+use super::runtime::owner::{Liveness, Owner};
 
-mod directories;
+pub(in crate::testbed) mod directories;
+mod engine;
+mod kept;
 mod processes;
+
+use kept::Swept;
+pub use kept::kept;
 
 /// What to sweep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,9 +30,9 @@ pub struct Options {
 /// One thing that a run left, or that belongs to one.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Leftover {
-    /// `container`, `volume`, `network`, `process`, `mount` or `directory`.
+    /// `container`, `volume`, `network`, `process`, `mount`, `directory` or `file`.
     pub kind: &'static str,
-    /// Its name: for a process its id, for a mount or directory its path.
+    /// Its name: for a process its id, for a mount, directory or file its path.
     pub name: String,
     /// Empty when it does not say.
     pub run_id: String,
@@ -42,6 +47,8 @@ pub struct Report {
     pub removed: Vec<Leftover>,
     /// Of living runs.
     pub living: Vec<Leftover>,
+    /// Of topologies that `dropbed up` left up; `dropbed down` removes them.
+    pub up: Vec<Leftover>,
     /// Of owners that cannot be judged from here; `--all` removes them.
     pub unknown: Vec<Leftover>,
     /// What could not be removed or looked at, and why.
@@ -56,10 +63,12 @@ pub struct Report {
 /// Never fails as a whole: what fails is in [`Report::failures`].
 pub async fn sweep(options: Options) -> Report {
     let mut report = Report { dry_run: options.dry_run, ..Report::default() };
+    let mut swept = Swept::default();
     // Processes first: they hold mounts, and mounts hold directories.
-    processes::sweep(options, &mut report).await;
-    directories::sweep(options, &mut report).await;
-    sweep_engine(options, &mut report).await;
+    processes::sweep(options, &mut report, &mut swept).await;
+    directories::sweep(options, &mut report, &mut swept).await;
+    engine::sweep(options, &mut report, &mut swept).await;
+    swept.remove_tokens(&mut report);
     report
 }
 
@@ -70,6 +79,7 @@ impl fmt::Display for Report {
         let groups = [
             (verb, &self.removed),
             ("kept, alive:", &self.living),
+            ("kept, up:", &self.up),
             ("kept, unknown owner:", &self.unknown),
         ];
         for (verb, leftovers) in groups {
@@ -95,16 +105,30 @@ impl fmt::Display for Report {
 enum Verdict {
     Remove,
     Living,
+    Up,
     Unknown,
 }
 
-/// By the owner's text, as it stands on labels, in environments and files.
-fn judge(owner: Option<&str>, all: bool) -> Verdict {
-    let liveness = owner
+/// What a leftover says about itself: on labels, in an environment, in a file.
+#[derive(Clone, Copy, Debug)]
+struct Claim<'a> {
+    owner: Option<&'a str>,
+    run_id: &'a str,
+    /// The run's directory.
+    directory: Option<&'a Path>,
+}
+
+/// By the owner, and by the run's directory when that has ended. Even `all` leaves
+/// alone what was kept up on purpose.
+fn judge(claim: Claim<'_>, all: bool) -> Verdict {
+    let liveness = claim
+        .owner
         .and_then(|text| text.parse::<Owner>().ok())
         .map_or(Liveness::Unknown, |owner| owner.liveness());
+    let is_kept = || claim.directory.is_some_and(|directory| kept(directory, claim.run_id));
     match (liveness, all) {
         (Liveness::Alive, _) => Verdict::Living,
+        (Liveness::Gone | Liveness::Unknown, _) if is_kept() => Verdict::Up,
         (Liveness::Gone, _) | (Liveness::Unknown, true) => Verdict::Remove,
         (Liveness::Unknown, false) => Verdict::Unknown,
     }
@@ -120,6 +144,7 @@ impl Report {
     fn decide(&mut self, verdict: Verdict, leftover: Leftover) -> bool {
         match verdict {
             Verdict::Living => self.living.push(leftover),
+            Verdict::Up => self.up.push(leftover),
             Verdict::Unknown => self.unknown.push(leftover),
             Verdict::Remove if self.dry_run => self.removed.push(leftover),
             Verdict::Remove => return true,
@@ -131,40 +156,6 @@ impl Report {
         match outcome {
             Ok(()) => self.removed.push(leftover),
             Err(error) => self.failures.push(error.to_string()),
-        }
-    }
-}
-
-async fn sweep_engine(options: Options, report: &mut Report) {
-    // Owners are judged by this machine's processes.
-    let here = docker::check_ports_reach_us(std::env::var("DOCKER_HOST").ok().as_deref());
-    let connected = match here {
-        Ok(()) => docker::connect().await,
-        Err(error) => Err(error),
-    };
-    let docker = match connected {
-        Ok(docker) => docker,
-        Err(error) => {
-            let why = error.to_string();
-            let why = why.lines().next().unwrap_or_default();
-            report.notes.push(format!("containers, volumes and networks were left out: {why}"));
-            return;
-        }
-    };
-    let found = match docker::find_all(&docker, &docker::label_filter(None)).await {
-        Ok(found) => found,
-        Err(error) => {
-            report.failures.push(error.to_string());
-            return;
-        }
-    };
-    for one in found {
-        let verdict = judge(one.labels.get(OWNER_LABEL).map(String::as_str), options.all);
-        let run_id = one.labels.get(label::RUN).cloned().unwrap_or_default();
-        let leftover = Leftover { kind: one.kind.name(), name: one.name.clone(), run_id };
-        if report.decide(verdict, leftover.clone()) {
-            let outcome = docker::remove(&docker, &one).await;
-            report.record(leftover, outcome);
         }
     }
 }

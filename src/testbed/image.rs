@@ -1,9 +1,10 @@
-//! The container image: this executable in an otherwise empty file system.
+//! The container image: this executable, or it and a peer, in an otherwise empty
+//! file system.
 //! Building it is a copy, not a compile, and needs no registry.
 
 use std::collections::HashMap;
-use std::io;
-use std::path::Path;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
 
 use bollard::errors::Error;
 use bollard::query_parameters::{BuildImageOptionsBuilder, RemoveImageOptionsBuilder};
@@ -14,11 +15,16 @@ use super::runtime::{RuntimeError, docker};
 
 mod context;
 mod elf;
+mod origin;
 
 pub use elf::{ElfError, is_static};
+pub use origin::{Origin, origin_of};
 
 /// Label with the digest of what the image was made from.
 pub const DIGEST_LABEL: &str = "dropbed.executable.blake3";
+
+/// Label with the version of the `dropbed` that the image was made from.
+pub const VERSION_LABEL: &str = "dropbed.version";
 
 /// An image that is there.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -37,30 +43,43 @@ pub struct Built {
 /// # Errors
 /// Environment: no engine, or an executable that needs a dynamic loader.
 pub async fn ensure_image(name: &str, force: bool) -> Result<Built, RuntimeError> {
-    let executable = std::env::current_exe()
-        .map_err(|error| failed(format!("this process's own executable is not known: {error}")))?;
-    ensure_image_of(&executable, name, force).await
+    let executable = own_executable()?;
+    ensure_image_of(&executable, None, name, force).await
 }
 
-/// As [`ensure_image`], of another executable.
+/// As [`ensure_image`], with another executable as its daemon. The image's name
+/// follows from the peer's path: one that was built anew replaces its image, and
+/// different peers do not replace each other's.
+///
+/// # Errors
+/// As there.
+pub async fn ensure_image_with_peer(executable: &Path, peer: &Path) -> Result<Built, RuntimeError> {
+    ensure_image_of(executable, Some(peer), &peer_image(peer), false).await
+}
+
+/// As [`ensure_image`], of another executable, and with `peer` as its daemon.
 ///
 /// # Errors
 /// As there.
 pub async fn ensure_image_of(
     executable: &Path,
+    peer: Option<&Path>,
     name: &str,
     force: bool,
 ) -> Result<Built, RuntimeError> {
     let docker = docker::connect().await?;
-    let bytes = tokio::fs::read(executable)
-        .await
-        .map_err(|error| failed(format!("reading {}: {error}", executable.display())))?;
-    check_static(executable, &bytes)?;
-    let digest = context::digest(&bytes);
+    check_static(executable, OWN_HINT)?;
+    peer.map_or(Ok(()), |peer| check_static(peer, PEER_HINT))?;
+    let digest = digest_of(executable, peer).await?;
     let previous = find(&docker, name).await?;
     let up_to_date = previous.as_ref().is_some_and(|image| image.digest == digest);
     if force || !up_to_date {
-        let archive = context::archive(&bytes)
+        let bytes = bytes_of(executable).await?;
+        let peer = match peer {
+            Some(peer) => Some(bytes_of(peer).await?),
+            None => None,
+        };
+        let archive = context::archive(&bytes, peer.as_deref())
             .map_err(|error: io::Error| failed(format!("packing the build context: {error}")))?;
         build(&docker, name, &digest, archive).await?;
         if let Some(previous) = previous {
@@ -72,14 +91,57 @@ pub async fn ensure_image_of(
 
 struct Found {
     id: String,
+    /// Empty where the label is missing: somebody else built it.
     digest: String,
+    version: String,
 }
 
-fn check_static(executable: &Path, bytes: &[u8]) -> Result<(), RuntimeError> {
-    const HINT: &str = "build it in this repository, whose .cargo/config.toml links statically: \
+/// For an executable of ours that needs a dynamic loader.
+const OWN_HINT: &str = "build it in this repository, whose .cargo/config.toml links statically: \
                         `cargo build --release`";
-    let environment = |what: String| RuntimeError::Environment { what, hint: HINT.to_owned() };
-    match is_static(bytes) {
+
+/// For somebody else's.
+const PEER_HINT: &str = "link it statically; or make an image of your own with its loader, the \
+                         peer as /dropd and this dropbed as /dropbed, and name it by DROPBED_IMAGE";
+
+pub(in crate::testbed) fn own_executable() -> Result<PathBuf, RuntimeError> {
+    std::env::current_exe()
+        .map_err(|error| failed(format!("this process's own executable is not known: {error}")))
+}
+
+/// A tag may have 128 characters; this much of a digest never meets another's.
+fn peer_image(peer: &Path) -> String {
+    const TAG_CHARS: usize = 16;
+    let digest = blake3::hash(peer.as_os_str().as_encoded_bytes()).to_hex();
+    format!("dropbed:peer-{}", &digest[..TAG_CHARS])
+}
+
+/// Of what an image of these would be made from; an executable is never in memory as
+/// a whole for it.
+async fn digest_of(executable: &Path, peer: Option<&Path>) -> Result<String, RuntimeError> {
+    let (executable, peer) = (executable.to_owned(), peer.map(Path::to_owned));
+    let digest = tokio::task::spawn_blocking(move || {
+        context::digest(&executable, peer.as_deref())
+            .map_err(|error| failed(format!("reading {}: {error}", executable.display())))
+    });
+    digest.await.unwrap_or_else(|error| Err(failed(format!("hashing an executable: {error}"))))
+}
+
+async fn bytes_of(executable: &Path) -> Result<Vec<u8>, RuntimeError> {
+    let reading = tokio::fs::read(executable).await;
+    reading.map_err(|error| failed(format!("reading {}: {error}", executable.display())))
+}
+
+/// Program headers stand at the beginning of every executable that linkers make.
+const HEADERS_BYTES_MAX: u64 = 1 << 20;
+
+fn check_static(executable: &Path, hint: &str) -> Result<(), RuntimeError> {
+    let environment = |what: String| RuntimeError::Environment { what, hint: hint.to_owned() };
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(executable);
+    file.and_then(|file| file.take(HEADERS_BYTES_MAX).read_to_end(&mut bytes))
+        .map_err(|error| failed(format!("reading {}: {error}", executable.display())))?;
+    match is_static(&bytes) {
         Ok(true) => Ok(()),
         Ok(false) => Err(environment(format!(
             "{} needs a dynamic loader, which the empty image does not have",
@@ -93,8 +155,9 @@ async fn find(docker: &Docker, name: &str) -> Result<Option<Found>, RuntimeError
     match docker.inspect_image(name).await {
         Ok(image) => {
             let labels = image.config.and_then(|config| config.labels).unwrap_or_default();
-            let digest = labels.get(DIGEST_LABEL).cloned().unwrap_or_default();
-            Ok(image.id.map(|id| Found { id, digest }))
+            let of = |name| labels.get(name).cloned().unwrap_or_default();
+            let (digest, version) = (of(DIGEST_LABEL), of(VERSION_LABEL));
+            Ok(image.id.map(|id| Found { id, digest, version }))
         }
         Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
         Err(error) => Err(failed(format!("asking the engine for image {name}: {error}"))),
@@ -107,8 +170,15 @@ async fn build(
     digest: &str,
     archive: Vec<u8>,
 ) -> Result<(), RuntimeError> {
-    let labels = HashMap::from([(DIGEST_LABEL, digest)]);
-    let options = BuildImageOptionsBuilder::new().t(name).labels(&labels).rm(true).build();
+    let labels =
+        HashMap::from([(DIGEST_LABEL, digest), (VERSION_LABEL, env!("CARGO_PKG_VERSION"))]);
+    let options = BuildImageOptionsBuilder::new()
+        .t(name)
+        .labels(&labels)
+        .rm(true)
+        // A build that is cut short leaves no container of the engine's own either.
+        .forcerm(true)
+        .build();
     let mut steps =
         std::pin::pin!(docker.build_image(options, None, Some(body_full(archive.into()))));
     while let Some(step) = steps.next().await {

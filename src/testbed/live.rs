@@ -1,8 +1,8 @@
-//! `live.json`: what another process has to know of a run that goes on, so that
-//! `dropbed link` needs no daemon of its own.
+//! `live.json`: what another process has to know of a topology that stands, so that
+//! no verb needs a daemon of the testbed's own.
 //!
-//! The file lies in the run's directory from the first turn to the end. It holds
-//! control tokens, so only its owner can read it.
+//! The file lies in the run's directory from when everything is up to the end. It
+//! holds control tokens, so only its owner can read it.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::plan::{LinkPlan, Shape};
 use super::runtime::owner::{Liveness, Owner};
-use super::runtime::{PeerEndpoint, World};
+use super::runtime::part::PartPlace;
+use super::runtime::{LinkHosts, PeerEndpoint, Standing, World};
 use super::scenario;
 
 pub(crate) mod change;
@@ -26,16 +27,21 @@ pub(crate) mod view;
 pub(crate) const FILE: &str = "live.json";
 
 /// Raised when an older reader would misunderstand a newer file.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
-/// A run that goes on.
+/// A topology that stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Live {
     /// See [`SCHEMA`].
     pub(crate) schema: u32,
+    /// The topology's own name.
+    pub(crate) name: String,
+    /// Its file, absolute.
+    pub(crate) file: PathBuf,
     /// Label of everything the run made.
     pub(crate) run_id: String,
-    /// Which process runs it: an [`Owner`] as text.
+    /// Which process made it, or removes it: an [`Owner`] as text. Unless it is kept
+    /// ([`Phase::Up`]), it ends with that process.
     pub(crate) owner: String,
     /// `process`, `docker` or `attach`.
     pub(crate) runtime: String,
@@ -45,10 +51,14 @@ pub(crate) struct Live {
     pub(crate) phase: Phase,
     /// Base URL of the proxy's HTTP API, as the owner sees it.
     pub(crate) proxy_api: String,
+    /// Where its links listen.
+    pub(crate) link_hosts: LinkHosts,
     /// In the plan's order.
     pub(crate) links: Vec<LinkPlace>,
     /// In the plan's order.
     pub(crate) peers: Vec<PeerEndpoint>,
+    /// Proxy and peers: where they are.
+    pub(crate) parts: Vec<PartPlace>,
 }
 
 /// What a live run is doing.
@@ -57,8 +67,20 @@ pub(crate) struct Live {
 pub(crate) enum Phase {
     /// Its scenario: whoever meddles spoils figures.
     Measuring,
-    /// Its scenario is over; everything stays up.
+    /// Its scenario is over; everything stays up as long as its process.
     Held,
+    /// It was made by `dropbed up`, and stands until `dropbed down`.
+    Up,
+    /// It stood, and its owner is removing it. Once that has ended, what is left is
+    /// for whoever comes: another `dropbed down`, or `dropbed gc`.
+    Ending,
+}
+
+impl Phase {
+    /// Whether it belongs to a run, whose process removes it.
+    pub(crate) const fn is_of_a_run(self) -> bool {
+        matches!(self, Self::Measuring | Self::Held)
+    }
 }
 
 /// A link, and where it is.
@@ -80,17 +102,26 @@ pub(crate) struct LinkPlace {
     pub(crate) correction_us: i64,
 }
 
+/// What a live run is, beside what it started.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) file: &'a Path,
+    pub(crate) run_id: &'a str,
+    pub(crate) runtime: &'a str,
+    pub(crate) started_unix_ns: u64,
+}
+
 impl Live {
     /// What is to be known when everything is up; `links` are the scenario's.
     pub(crate) fn of(
+        run: Facts<'_>,
         world: &World,
+        parts: Vec<PartPlace>,
         links: &[scenario::LiveLink],
-        run_id: &str,
-        runtime: &str,
-        started_unix_ns: u64,
     ) -> Self {
         // Containers' links are not published; processes share one loopback.
-        let is_local = !world.fixed_link_ports;
+        let is_local = !world.link_hosts.fixed_ports;
         let place = |link: &scenario::LiveLink| LinkPlace {
             plan: link.plan.clone(),
             listen: link.listen.clone(),
@@ -101,15 +132,25 @@ impl Live {
         };
         Self {
             schema: SCHEMA,
-            run_id: run_id.to_owned(),
+            name: run.name.to_owned(),
+            file: run.file.to_owned(),
+            run_id: run.run_id.to_owned(),
             owner: Owner::current().to_string(),
-            runtime: runtime.to_owned(),
-            started_unix_ns,
+            runtime: run.runtime.to_owned(),
+            started_unix_ns: run.started_unix_ns,
             phase: Phase::Measuring,
             proxy_api: world.proxy_api.clone(),
+            link_hosts: world.link_hosts.clone(),
             links: links.iter().map(place).collect(),
             peers: world.peers.clone(),
+            parts,
         }
+    }
+
+    /// What a runtime needs to work on it.
+    pub(crate) fn standing(&self) -> Standing {
+        let (peers, parts) = (self.peers.clone(), self.parts.clone());
+        Standing { proxy_api: self.proxy_api.clone(), peers, parts }
     }
 
     /// Takes over what the links are now asked to be.
@@ -125,9 +166,31 @@ impl Live {
         self.links.iter().find(|link| link.plan.name == name)
     }
 
-    /// Whether its owner runs.
+    /// A warning, when it is in the middle of its figures.
+    pub(crate) fn disturbs(&self) -> Option<String> {
+        (self.phase == Phase::Measuring).then(|| {
+            format!(
+                "the run {} is measuring (`dropbed run --hold` waits after the scenario): this \
+                 spoils the figures of its running cell",
+                self.run_id
+            )
+        })
+    }
+
+    /// Whether it stands: whether its owner runs, unless it was made to outlive it.
     pub(crate) fn liveness(&self) -> Liveness {
+        if self.phase == Phase::Up {
+            let owner = self.owner.parse::<Owner>().ok();
+            let here = owner.is_some_and(|owner| owner.is_of_this_boot());
+            return if here { Liveness::Alive } else { Liveness::Gone };
+        }
         self.owner.parse::<Owner>().map_or(Liveness::Unknown, |owner| owner.liveness())
+    }
+
+    /// Whether there may be something of it for `dropbed down`: also what another
+    /// one left half removed.
+    pub(crate) fn is_to_remove(&self) -> bool {
+        self.phase == Phase::Ending || self.liveness() != Liveness::Gone
     }
 
     /// Reads a run's file.
@@ -142,19 +205,51 @@ impl Live {
     }
 }
 
-/// The file of a run that goes on; removed when dropped.
+/// The file of a run that goes on; removed when dropped, unless kept.
 #[derive(Debug)]
 pub(crate) struct LiveFile {
     directory: PathBuf,
     live: Live,
+    kept: bool,
 }
 
 impl LiveFile {
     /// Writes it for the first time.
     pub(crate) fn create(directory: &Path, live: Live) -> io::Result<Self> {
-        let file = Self { directory: directory.to_owned(), live };
+        let file = Self { directory: directory.to_owned(), live, kept: false };
         file.write()?;
         Ok(file)
+    }
+
+    /// The file that another process left, to change or to remove it.
+    pub(crate) fn adopt(directory: &Path, live: Live) -> Self {
+        Self { directory: directory.to_owned(), live, kept: true }
+    }
+
+    /// What it says.
+    pub(crate) const fn live(&self) -> &Live {
+        &self.live
+    }
+
+    /// Leaves the file, which from then on says that the topology stands by itself.
+    pub(crate) fn keep(mut self) -> io::Result<()> {
+        self.live.phase = Phase::Up;
+        self.write()?;
+        self.kept = true;
+        Ok(())
+    }
+
+    /// Says that this process removes the topology from now on.
+    pub(crate) fn end(&mut self) -> io::Result<()> {
+        self.update(|live| {
+            live.phase = Phase::Ending;
+            live.owner = Owner::current().to_string();
+        })
+    }
+
+    /// Removes the file also when it was kept.
+    pub(crate) fn remove(mut self) {
+        self.kept = false;
     }
 
     /// Changes it; readers see the old or the new one, and nothing between.
@@ -180,6 +275,9 @@ impl LiveFile {
 
 impl Drop for LiveFile {
     fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
         let path = self.directory.join(FILE);
         if let Err(error) = std::fs::remove_file(&path)
             && error.kind() != io::ErrorKind::NotFound
@@ -190,4 +288,4 @@ impl Drop for LiveFile {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::testbed) mod tests;

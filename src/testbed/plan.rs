@@ -6,17 +6,32 @@
 //! runtime; names, ports inside containers and orders are.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 mod build;
+pub mod estimate;
+pub mod graph;
+mod limits;
+mod links;
+mod needs;
 pub mod render;
-mod seed;
+pub(crate) mod seed;
+mod shared;
+mod steps;
 
+pub use crate::sample::Entropy;
 pub use build::{load, plan};
+pub use estimate::Estimate;
+pub use limits::{Limit, Refusal};
+pub use links::{LINK_PORTS, LinkPlan, OneWay, RateScope, Rated, Shape, link_ports};
+pub use needs::{Network, NetworkPlan, Right, RightsPlan, StartPlan};
+pub use shared::Name;
+pub use steps::{StepPlan, TransferDestination, TransferMode, TransferPlan};
 
-/// A whole run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A whole run. By default one of nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// From the topology; part of the run directory's name.
     pub name: String,
@@ -26,6 +41,12 @@ pub struct Plan {
     pub peers: Vec<PeerPlan>,
     /// One per directed pair, in file order.
     pub links: Vec<LinkPlan>,
+    /// What containers are put into, in the order in which they are made.
+    pub networks: NetworkPlan,
+    /// Peers that need more of the machine than a container has by itself.
+    pub rights: Vec<RightsPlan>,
+    /// What is started, stage by stage.
+    pub start: Vec<StartPlan>,
     /// Files made before the first step.
     pub samples: Vec<SamplePlan>,
     /// Every cell of the matrix, in file order; one without a matrix.
@@ -34,6 +55,10 @@ pub struct Plan {
     pub order: Vec<Turn>,
     /// The whole run ends after this, with exit code 5.
     pub deadline_ms: u64,
+    /// What it takes of time, memory and disk, at the least.
+    pub estimate: Estimate,
+    /// Why it should not, or cannot, be run.
+    pub limits: Vec<Limit>,
 }
 
 impl Plan {
@@ -43,9 +68,15 @@ impl Plan {
         let mut flags = "--set defaults.peer.mount=false".to_owned();
         let steps = self.cells.first().map_or(&[][..], |cell| &cell.steps);
         for (index, step) in steps.iter().enumerate() {
-            if matches!(step, StepPlan::Transfer(transfer) if transfer.mode == TransferMode::Mount)
-            {
-                flags += &format!(" --set scenario.steps.{index}.transfer.mode=push");
+            for (part, inner) in step.parts().iter().enumerate() {
+                let mounts = matches!(inner, StepPlan::Transfer(transfer) if transfer.mode == TransferMode::Mount);
+                if mounts {
+                    let within = match step {
+                        StepPlan::Parallel { .. } => format!("{index}.parallel.{part}"),
+                        StepPlan::Transfer(_) | StepPlan::Rekey { .. } => index.to_string(),
+                    };
+                    flags += &format!(" --set scenario.steps.{within}.transfer.mode=push");
+                }
             }
         }
         flags
@@ -63,15 +94,6 @@ impl Plan {
     }
 }
 
-/// Which directions of a link ever have a rate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Rated {
-    /// From dialler to listener.
-    pub up: bool,
-    /// From listener to dialler.
-    pub down: bool,
-}
-
 /// One daemon.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerPlan {
@@ -85,71 +107,49 @@ pub struct PeerPlan {
     pub rekey_bytes: Option<u64>,
     /// Further environment of the daemon.
     pub environment: BTreeMap<String, String>,
+    /// What the peer may use of the machine.
+    pub resources: Resources,
+    /// What lies beneath its directories.
+    pub volumes: Volumes,
 }
 
-/// The way from one peer that dials to one that listens.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LinkPlan {
-    /// `<dialler>:<listener>`, also the proxy's name.
-    pub name: String,
-    /// Who dials, and so who reads.
-    pub dialler: String,
-    /// Who listens, and so who serves.
-    pub listener: String,
-    /// The proxy's listening port where addresses are its own (containers).
-    pub port: u16,
-    /// The shape when the run starts; a cell may replace it.
-    pub shape: Shape,
-}
-
-/// What a link does to bytes, for each direction of them.
+/// What a peer may use of the machine, where the runtime can hold it to that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Shape {
-    /// From dialler to listener.
-    pub up: OneWay,
-    /// From listener to dialler.
-    pub down: OneWay,
+pub struct Resources {
+    /// Thousandths of a processor; none: all of them.
+    pub cpus_milli: Option<u32>,
+    /// Memory, after which the kernel ends the peer; none: all there is.
+    pub memory_bytes: Option<u64>,
 }
 
-impl Shape {
-    /// The round trip that both delays make, without jitter.
-    pub const fn rtt_us(&self) -> u64 {
-        self.up.latency_us + self.down.latency_us
-    }
+/// What lies beneath a peer's directories.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Volumes {
+    /// Beneath what it serves.
+    pub share: Volume,
+    /// Beneath its identity, cache and downloads.
+    pub state: Volume,
 }
 
-/// What happens to bytes in one direction of a link.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OneWay {
-    /// Added to every byte's way. Microseconds, so that half of an odd RTT is exact.
-    pub latency_us: u64,
-    /// Uniform deviation of the delay to both sides; at most `latency_us`.
-    pub jitter_us: u64,
-    /// Whole bytes per second, so a multiple of 8; none: as fast as the machine.
-    pub rate_bits_per_s: Option<u64>,
-    /// Who shares the rate.
-    pub rate_scope: RateScope,
-}
-
-/// Who shares the rate of one direction of a link.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RateScope {
-    /// All bytes from the one peer to the other, whoever dialled, as on a real link.
+/// What lies beneath one directory.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Volume {
+    /// Disk of the run's own, removed with it.
     #[default]
-    Link,
-    /// Nobody: each connection has the rate to itself.
-    Connection,
-}
-
-impl RateScope {
-    /// The name in files and tables.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Link => "link",
-            Self::Connection => "connection",
-        }
-    }
+    Disk,
+    /// Memory of the run's own, full at this size.
+    Memory {
+        /// Room for files.
+        size_bytes: u64,
+    },
+    /// A directory of the machine, which stays.
+    Directory {
+        /// Absolute.
+        path: String,
+        /// Whether the peer may only read.
+        read_only: bool,
+    },
 }
 
 /// A seeded file in a peer's share.
@@ -161,6 +161,8 @@ pub struct SamplePlan {
     pub path: String,
     /// Its size.
     pub size_bytes: u64,
+    /// What its bytes are like.
+    pub entropy: Entropy,
     /// Seed of its bytes, derived from the run's seed, the peer and the path.
     pub seed: u64,
 }
@@ -171,9 +173,17 @@ pub struct CellPlan {
     /// Variable to value, as written in the file; empty without a matrix.
     pub values: BTreeMap<String, String>,
     /// Shape of every link in this cell, in the order of [`Plan::links`].
-    pub shapes: Vec<Shape>,
+    #[serde(with = "shared::list")]
+    pub shapes: Arc<[Shape]>,
     /// What is done, in order.
     pub steps: Vec<StepPlan>,
+}
+
+impl CellPlan {
+    /// All steps in order, those within a parallel one each by itself.
+    pub fn parts(&self) -> impl Iterator<Item = &StepPlan> {
+        self.steps.iter().flat_map(StepPlan::parts)
+    }
 }
 
 /// One turn of a cell.
@@ -185,83 +195,4 @@ pub struct Turn {
     pub repetition: u32,
     /// Warm-up turns are carried out and checked, but not counted.
     pub warmup: bool,
-}
-
-/// One step of a scenario.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "step", rename_all = "snake_case")]
-pub enum StepPlan {
-    /// One peer reads a file of another.
-    Transfer(TransferPlan),
-    /// A change of keys outside a transfer.
-    Rekey {
-        /// Name in tables.
-        name: String,
-        /// Who asks for it.
-        dialler: String,
-        /// The other end of the session.
-        listener: String,
-    },
-}
-
-/// One transfer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TransferPlan {
-    /// Name in tables.
-    pub name: String,
-    /// Whose file.
-    pub from: String,
-    /// Who reads it.
-    pub to: String,
-    /// Index into [`Plan::samples`].
-    pub sample: usize,
-    /// How.
-    pub mode: TransferMode,
-    /// Bytes per message, request or read(2); none: the daemon's default.
-    pub chunk_bytes: Option<u32>,
-    /// Requests in flight; only for request-response; none: the daemon's default.
-    pub depth: Option<u32>,
-    /// Where the bytes go. Reads through the mount are always hashed.
-    pub destination: TransferDestination,
-    /// Rekey when this many thousandths of the bytes have arrived, each once,
-    /// rising.
-    pub rekey_at_permille: Vec<u32>,
-    /// No answer for this long fails the step.
-    pub deadline_ms: u64,
-    /// The step fails when the epochs (sent plus received, at the reader) moved
-    /// less than this.
-    pub rekeys_min: u32,
-}
-
-/// How bytes are asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TransferMode {
-    /// One stream, paced by flow control alone.
-    Push,
-    /// Ranged requests, `depth` in flight.
-    RequestResponse,
-    /// read(2) through the FUSE mount, by a process of its own.
-    Mount,
-}
-
-impl TransferMode {
-    /// The name in files and tables.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Push => "push",
-            Self::RequestResponse => "request-response",
-            Self::Mount => "mount",
-        }
-    }
-}
-
-/// Where pulled bytes go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TransferDestination {
-    /// A file at the reader, digested from disk afterwards.
-    File,
-    /// Hashed as they arrive, and dropped.
-    Hash,
 }

@@ -90,12 +90,22 @@ pub struct TurnResult {
     pub links: Vec<LinkProbe>,
     /// In the order of the plan.
     pub steps: Vec<StepResult>,
+    /// What could not be had or proved because a peer lacks the call for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lacking: Vec<String>,
 }
 
 impl TurnResult {
     /// The probe of a link; none for a name that is no link's.
     pub fn link(&self, name: &str) -> Option<&LinkProbe> {
         self.links.iter().find(|probe| probe.link == name)
+    }
+
+    /// What a reader of this turn's figures has to know.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = self.drifts();
+        warnings.extend(self.lacking.iter().cloned());
+        warnings
     }
 
     /// A warning for each link that did not stay what it was.
@@ -311,15 +321,15 @@ pub struct TransferResult {
     /// What the proxy counted, both ways; none when it does not count.
     #[serde(default)]
     pub traffic: Option<LinkTraffic>,
-    /// Epochs before.
-    pub before: Epochs,
-    /// Epochs after.
-    pub after: Epochs,
+    /// Epochs before; none from a peer that counts none.
+    pub before: Option<Epochs>,
+    /// Epochs after, likewise.
+    pub after: Option<Epochs>,
     /// Whether BLAKE3 of what arrived is that of the source.
     pub digest_equal: bool,
     /// Round trip measured on the link before the step.
     pub rtt_measured_us: u64,
-    /// The time per layer.
+    /// The time per layer; none when a peer has no telemetry.
     pub layers: Option<LayerTable>,
     /// Its trace, in hexadecimal, to be found in `spans.ndjson`.
     pub trace_id: String,

@@ -1,31 +1,32 @@
 //! One run from file to verdict: everything is started here, and removed here.
 
-mod directory;
+pub(crate) mod directory;
 mod hold;
 mod host;
 mod record;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
 use serde_json::json;
 use tokio::time::timeout;
 
+use super::bed::{self, Bed, Desk, Keep};
 use super::collect::{Collector, append_ndjson};
-use super::contract;
 use super::events::Events;
-use super::live::{Live, LiveFile};
-use super::plan::{self, Plan, Shape};
+use super::live::LiveFile;
+use super::plan::{self, Plan, Refusal, Shape};
 use super::result::RunResult;
 use super::runtime::attach::AttachOptions;
-use super::runtime::choice::{Choice, choose};
-use super::runtime::{RunContext, Runtime, RuntimeError, RuntimeKind, World};
-use super::scenario::{LiveLink, ScenarioError, Stage};
+use super::runtime::choice::{Choice, Wanted, choose};
+use super::runtime::{Runtime, RuntimeError, RuntimeKind};
+use super::scenario::{LiveLink, ScenarioError};
 use super::topology::{self, Diagnostics, Topology};
 use super::ui::Ui;
 use crate::cli::exit::Exit;
-use crate::telemetry::{clock, names};
+use crate::telemetry::clock;
 use crate::toxiproxy::client::ProxyGuard;
 use directory::RunDirectory;
 use record::{Ending, Record, RecordEnd};
@@ -45,10 +46,14 @@ pub struct RunRequest {
     pub runtime: Option<RuntimeKind>,
     /// Where everything is, for [`RuntimeKind::Attach`].
     pub attach: AttachOptions,
+    /// Executable to start as every peer, absolute; `None` is our own daemon.
+    pub peer: Option<PathBuf>,
     /// Where run directories go.
     pub out_dir: PathBuf,
     /// Whether everything stays up after the scenario, until `cancelled`.
     pub hold: bool,
+    /// Whether also what the plan advises against is tried.
+    pub force: bool,
 }
 
 /// A run that got as far as having a directory.
@@ -74,6 +79,9 @@ pub enum RunError {
     /// The topology or an override is wrong.
     #[error(transparent)]
     Input(#[from] Diagnostics),
+    /// The plan is larger than it should be, or than the runtime can make it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// The directory of results cannot be made.
     #[error("cannot make a run directory in {}: {source}\n  hint: name another with --out", path.display())]
     Directory {
@@ -98,24 +106,35 @@ pub async fn run(
     cancelled: impl Future<Output = ()>,
 ) -> Result<Finished, RunError> {
     let (topology, plan) = plan::load(&request.file, &request.sets)?;
+    plan.refusal(request.force).map_or(Ok(()), Err)?;
     let start_ns = clock::now_ns();
     let mut cancelled = std::pin::pin!(cancelled);
+    let wanted = Wanted {
+        runtime: request.runtime,
+        attach: Some(&request.attach),
+        peer: request.peer.as_deref(),
+        executable: None,
+    };
     let Choice { mut runtime, why } = tokio::select! {
         biased;
         () = &mut cancelled => return Err(RunError::Interrupted),
-        choice = choose(request.runtime, &request.attach) => choice?,
+        choice = choose(wanted) => choice?,
     };
     ui.line(format!("runtime: {} ({why})", runtime.kind()));
-    let make_directory = RunDirectory::create(&request.out_dir, &plan.name);
+    if runtime.kind() != RuntimeKind::Process {
+        plan.refusal_of_fixed_ports().map_or(Ok(()), Err)?;
+    }
+    let make_directory = RunDirectory::create(&request.out_dir, &plan.name, &request.file);
     let (directory, events) = make_directory
         .map_err(|source| RunError::Directory { path: request.out_dir.clone(), source })?;
     let mut record = Record::new(&plan, &directory, runtime.kind(), start_ns);
     save_inputs(&directory, &topology, &plan, &mut record);
 
-    let mut standing = None;
+    let mut standing = Standing::default();
+    let (plan, events) = (Arc::new(plan), Arc::new(events));
+    let desk = Desk { directory: &directory, events: &events, ui };
     let ending = {
-        let work =
-            work(&plan, runtime.as_mut(), &directory, &events, ui, &mut record, &mut standing);
+        let work = work(&plan, runtime.as_mut(), desk, &mut record, &mut standing);
         tokio::select! {
             // Before a peer's end that the same Ctrl-C may have brought about.
             biased;
@@ -125,21 +144,20 @@ pub async fn run(
             }
         }
     };
-    let ending = match standing.as_mut() {
-        Some(standing) if request.hold && standing.can_be_held(&ending) => {
-            // What went wrong before holding decides the exit code.
-            ending.note(&mut record, &events);
-            let runtime = runtime.as_mut();
-            standing.hold(runtime, &directory, &events, ui, &mut record, cancelled).await
-        }
-        _ => ending,
+    let ending = if request.hold && standing.can_be_held(&ending) {
+        // What went wrong before holding decides the exit code.
+        ending.note(&mut record, &events);
+        standing.hold(runtime.as_mut(), desk, &mut record, cancelled).await
+    } else {
+        ending
     };
     if matches!(ending, Ending::Interrupted) {
         ui.line("interrupted: removing what was started ...");
     }
     ending.note(&mut record, &events);
     // Who asks now is told that there is no live run, before its parts go.
-    let links = standing.map_or_else(Vec::new, |standing| standing.links);
+    let Standing { live, links, .. } = standing;
+    drop(live);
     remove_links(links, runtime.kind(), &mut record).await;
     clean_up(runtime.as_mut(), &directory, &events, &mut record).await;
     let RecordEnd { result, exit } = record.end();
@@ -153,48 +171,35 @@ pub async fn run(
 
 /// Starts everything and does every turn of the plan.
 async fn work(
-    plan: &Plan,
+    plan: &Arc<Plan>,
     runtime: &mut dyn Runtime,
-    directory: &RunDirectory,
-    events: &Events,
-    ui: Ui,
+    desk: Desk<'_>,
     record: &mut Record,
-    standing: &mut Option<Standing>,
+    standing: &mut Standing,
 ) -> Ending {
-    let host = match runtime.prepare(plan, &directory.run_id).await {
-        Ok(host) => host,
-        Err(error) => return Ending::Runtime(error),
+    let ready = match bed::prepare(plan, runtime, desk, Keep::WithUs).await {
+        Ok(ready) => ready,
+        Err(error) => return error.into(),
     };
-    let otlp_port = if runtime.kind() == RuntimeKind::Attach { contract::OTLP_PORT } else { 0 };
-    let collector = match Collector::bind(&host, otlp_port).await {
-        Ok(collector) => collector,
-        Err(error) => return Ending::Telemetry(error.to_string()),
-    };
-    let context = RunContext {
-        run_id: directory.run_id.clone(),
-        otlp_port: collector.port(),
-        log_filter: std::env::var(names::environment::LOG).unwrap_or_else(|_| "info".into()),
-    };
-    ui.line(format!("starting {} peers and a proxy", plan.peers.len()));
-    let world = match runtime.up(plan, &context).await {
-        Ok(world) => world,
-        Err(error) => return Ending::Runtime(error),
-    };
-    events.add("up", json!({"peers": plan.peers.len(), "proxy": world.proxy_api}));
-    let standing = standing.insert(Standing { collector, live: None, links: Vec::new() });
-    let ending = tokio::select! {
-        ended = drive(plan, &world, standing, directory, events, ui, record) => {
-            ended.map_or_else(Ending::Scenario, |()| Ending::Done)
-        }
-        // A dead peer explains a failed call better than the call does.
-        death = runtime.watch() => Ending::Dead(death),
+    record.warn_all(&ready.warnings);
+    standing.collector = Some(ready.collector.clone());
+    let raised = bed::raise(plan, runtime, desk, &ready, &mut standing.links).await;
+    let ending = match raised {
+        Ok(bed) => tokio::select! {
+            ended = drive(bed, standing, desk, record) => {
+                ended.map_or_else(Ending::Scenario, |()| Ending::Done)
+            }
+            // A dead peer explains a failed call better than the call does.
+            death = runtime.watch() => Ending::Dead(death),
+        },
+        Err(error) => error.into(),
     };
     let ending = match ending {
         Ending::Scenario(error) => death_behind(runtime, error).await,
         ending => ending,
     };
     // What a turn that was cut short left.
-    keep_spans(&standing.collector, directory, record);
+    keep_spans(&ready.collector, desk.directory, record);
     ending
 }
 
@@ -220,24 +225,20 @@ async fn death_behind(runtime: &mut dyn Runtime, error: ScenarioError) -> Ending
 }
 
 async fn drive(
-    plan: &Plan,
-    world: &World,
+    bed: Bed,
     standing: &mut Standing,
-    directory: &RunDirectory,
-    events: &Events,
-    ui: Ui,
+    desk: Desk<'_>,
     record: &mut Record,
 ) -> Result<(), ScenarioError> {
-    let Standing { collector, live, links } = standing;
-    let collector: &Collector = collector;
-    let mut stage = Stage::provision(plan, world, collector, events, ui, links).await?;
-    record.result.host.proxy.clone_from(&stage.proxy_version);
-    let Record { result, started_unix_ns, .. } = &*record;
-    let facts = Live::of(world, &stage.links, &result.run_id, &result.runtime, *started_unix_ns);
-    match LiveFile::create(&directory.path, facts) {
+    let Desk { directory, .. } = desk;
+    record.result.host.proxy.clone_from(&bed.stage.proxy_version);
+    let plan = Arc::clone(&bed.stage.plan);
+    let live = &mut standing.live;
+    match LiveFile::create(&directory.path, bed.live(record.facts(desk))) {
         Ok(file) => *live = Some(file),
         Err(error) => record.warn_live(&error),
     }
+    let mut stage = bed.stage;
     for &turn in &plan.order {
         follow(live, &stage.links, &plan.cells[turn.cell].shapes, record);
         let done = stage.turn(turn, &mut record.failures).await;
@@ -245,9 +246,9 @@ async fn drive(
         let shapes: Vec<Shape> = stage.links.iter().map(|link| link.plan.shape).collect();
         follow(live, &stage.links, &shapes, record);
         let done = done?;
-        done.drifts().into_iter().for_each(|warning| record.warn_once(warning));
+        done.warnings().into_iter().for_each(|warning| record.warn_once(warning));
         record.result.turns.push(done);
-        keep_spans(collector, directory, record);
+        keep_spans(&stage.collector, directory, record);
     }
     Ok(())
 }
@@ -261,8 +262,10 @@ fn follow(live: &mut Option<LiveFile>, links: &[LiveLink], shapes: &[Shape], rec
 }
 
 /// What stands while a run is live, beside what its runtime started.
+#[derive(Default)]
 struct Standing {
-    collector: Collector,
+    /// None before the runtime is prepared.
+    collector: Option<Collector>,
     /// None before the links are made.
     live: Option<LiveFile>,
     /// The proxies of the links that are made.
@@ -271,7 +274,7 @@ struct Standing {
 
 fn save_inputs(directory: &RunDirectory, topology: &Topology, plan: &Plan, record: &mut Record) {
     let saved = directory
-        .write_text("topology.yaml", &topology::resolved(topology))
+        .write_text("resolved.yaml", &topology::resolved(topology))
         .and_then(|()| directory.write_json("plan.json", plan));
     if let Err(error) = saved {
         record

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use super::plan::Plan;
+use super::plan::{PeerPlan, Plan};
+use part::PartPlace;
+
+pub(in crate::testbed) use logs::tail as last_log_lines;
 
 pub mod attach;
 pub mod choice;
@@ -14,6 +17,7 @@ pub mod docker;
 pub mod environment;
 mod logs;
 pub mod owner;
+pub mod part;
 pub mod process;
 pub mod procfs;
 
@@ -23,11 +27,46 @@ pub struct RunContext {
     /// Label of everything the run makes: `<time>-<name>-<random>`, lower case,
     /// at most 63 characters, so that it is a valid name everywhere.
     pub run_id: String,
-    /// Port of the OTLP receiver inside `dropbed`, which listens where
-    /// [`Runtime::prepare`] says.
-    pub otlp_port: u16,
+    /// The run's directory, absolute: what outlives its maker is known by it.
+    pub directory: PathBuf,
     /// Log filter for the daemons.
     pub log_filter: String,
+    /// Whether what is started is meant to outlive this process. It is still
+    /// removed unless [`Runtime::release`] is called.
+    pub outlives: bool,
+}
+
+impl RunContext {
+    /// Of something short that no run asked for.
+    pub(in crate::testbed) fn of_probe(run_id: &str) -> Self {
+        Self {
+            run_id: run_id.to_owned(),
+            directory: PathBuf::new(),
+            log_filter: String::new(),
+            outlives: false,
+        }
+    }
+}
+
+/// Where daemons send their spans.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Spans {
+    /// To the OTLP receiver inside `dropbed`, at this port of the host that
+    /// [`Runtime::prepare`] tells.
+    ToUs(u16),
+    /// To somebody else's collector, by its URL.
+    To(String),
+    /// Nowhere.
+    Off,
+}
+
+/// What a runtime says before anything is started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prepared {
+    /// Host at which `dropbed` must bind its OTLP receiver so that daemons reach it.
+    pub otlp_host: String,
+    /// What the plan asks for and this runtime cannot give; the run goes on.
+    pub warnings: Vec<String>,
 }
 
 /// How to reach one daemon's control service.
@@ -56,20 +95,57 @@ pub struct PeerEndpoint {
     pub upstream: String,
 }
 
+impl PeerEndpoint {
+    /// The token that its control service wants, if it wants one.
+    pub fn token(&self) -> Option<&str> {
+        match &self.control {
+            ControlAddress::Unix(_) => None,
+            ControlAddress::Tcp { token, .. } => Some(token),
+        }
+    }
+}
+
 /// Everything that was started, and how to reach it. Peers in the plan's order.
 #[derive(Clone, Debug)]
 pub struct World {
     /// Base URL of the proxy's HTTP API, as the orchestrator sees it.
     pub proxy_api: String,
-    /// Host that the proxy's link listeners bind to.
-    pub link_bind_host: String,
-    /// Host at which peers reach those listeners.
-    pub link_dial_host: String,
-    /// Whether a link listens on [`LinkPlan::port`](super::plan::LinkPlan::port)
-    /// (containers) or on any free port (processes).
-    pub fixed_link_ports: bool,
+    /// Where links listen.
+    pub link_hosts: LinkHosts,
     /// The daemons.
     pub peers: Vec<PeerEndpoint>,
+}
+
+/// Where the proxy's link listeners are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkHosts {
+    /// Host that they bind to.
+    pub bind: String,
+    /// Host at which peers reach them.
+    pub dial: String,
+    /// Whether a link listens on [`LinkPlan::port`](super::plan::LinkPlan::port)
+    /// (containers) or on any free port (processes).
+    pub fixed_ports: bool,
+}
+
+/// What another process released: enough to work on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Base URL of the proxy's HTTP API.
+    pub proxy_api: String,
+    /// The daemons.
+    pub peers: Vec<PeerEndpoint>,
+    /// The proxy and the daemons.
+    pub parts: Vec<PartPlace>,
+}
+
+/// What a resumed runtime takes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// `save_logs`, `watch` and `down` concern only what it starts itself.
+    Beside,
+    /// They concern all that stands.
+    Whole,
 }
 
 /// Something the run needs ended by itself.
@@ -143,29 +219,56 @@ impl std::fmt::Display for RuntimeKind {
 ///
 /// `down` is called exactly once, after success, failure and Ctrl-C alike, and
 /// leaves nothing behind; dropping without it cleans up as far as a destructor
-/// can, and `dropbed gc` does the rest after SIGKILL.
-pub trait Runtime: Send {
+/// can, and `dropbed gc` does the rest after SIGKILL. After `release` neither
+/// removes anything.
+pub trait Runtime: Send + std::fmt::Debug {
     /// Which one.
     fn kind(&self) -> RuntimeKind;
 
     /// Checks what the runtime needs, before anything is started, and prepares
-    /// what telemetry needs. Returns the host at which `dropbed` must bind its
-    /// OTLP receiver so that daemons reach it.
+    /// what telemetry needs.
     fn prepare<'a>(
         &'a mut self,
         plan: &'a Plan,
-        run_id: &'a str,
-    ) -> BoxFuture<'a, Result<String, RuntimeError>>;
+        context: &'a RunContext,
+    ) -> BoxFuture<'a, Result<Prepared, RuntimeError>>;
+
+    /// In place of `prepare` and `up`: works on what another process released. The
+    /// plan is needed by whoever starts something.
+    fn resume<'a>(
+        &'a mut self,
+        plan: Option<&'a Plan>,
+        standing: &'a Standing,
+        context: &'a RunContext,
+        claim: Claim,
+    ) -> BoxFuture<'a, Result<(), RuntimeError>>;
 
     /// Starts proxy and peers, and returns when all of them answer.
     fn up<'a>(
         &'a mut self,
         plan: &'a Plan,
-        context: &'a RunContext,
+        spans: &'a Spans,
     ) -> BoxFuture<'a, Result<World, RuntimeError>>;
 
-    /// Resolves when something that `up` started has ended by itself. May be
-    /// dropped and called again.
+    /// Starts these peers beside what stands; they are not among it. Returns when
+    /// they answer, in this order.
+    fn start<'a>(
+        &'a mut self,
+        peers: &'a [PeerPlan],
+        spans: &'a Spans,
+    ) -> BoxFuture<'a, Result<Vec<PeerEndpoint>, RuntimeError>>;
+
+    /// Removes a peer that stands, with its data.
+    fn remove<'a>(&'a mut self, peer: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>>;
+
+    /// Where the parts are that this runtime started: the proxy and peers.
+    fn parts(&self) -> Vec<PartPlace>;
+
+    /// Lets go of everything: it now stands until `dropbed down`.
+    fn release(&mut self);
+
+    /// Resolves when something that this runtime started has ended by itself. May
+    /// be dropped and called again.
     fn watch(&mut self) -> BoxFuture<'_, Death>;
 
     /// Writes `<directory>/<name>.log` for each part; makes the directory.

@@ -4,15 +4,19 @@
 //! API; nothing here knows how the peers were started.
 
 mod check;
+mod lacking;
 pub(in crate::testbed) mod link;
-mod provision;
+pub(crate) mod provision;
 mod transfer;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::try_join_all;
 use serde_json::json;
 
+use self::lacking::Lacking;
 use super::collect::Collector;
 use super::events::Events;
 use super::plan::{CellPlan, LinkPlan, Plan, StepPlan, Turn};
@@ -37,6 +41,20 @@ pub(crate) enum ScenarioError {
     /// A daemon refused or failed a control call.
     #[error("{peer}: {attempted}: {reason}")]
     Control {
+        /// Which daemon.
+        peer: String,
+        /// What was asked.
+        attempted: String,
+        /// Its answer.
+        reason: String,
+    },
+    /// A daemon lacks the call for something that cannot be left out.
+    #[error(
+        "{peer}: {attempted}: this peer cannot do that, so the run has no verdict: {reason}\n  \
+         hint: docs/peer-contract.md says what each call is for; leave the step or the \
+         expectation out, or use a peer that can"
+    )]
+    Lacks {
         /// Which daemon.
         peer: String,
         /// What was asked.
@@ -164,8 +182,8 @@ pub(crate) struct LivePeer {
 
 /// A world that is provisioned: steps can run.
 #[derive(Debug)]
-pub(crate) struct Stage<'a> {
-    pub(crate) plan: &'a Plan,
+pub(crate) struct Stage {
+    pub(crate) plan: Arc<Plan>,
     pub(crate) peers: Vec<LivePeer>,
     pub(crate) links: Vec<LiveLink>,
     pub(crate) proxy: Client,
@@ -175,12 +193,14 @@ pub(crate) struct Stage<'a> {
     pub(crate) proxy_version: String,
     /// BLAKE3 of each sample, computed here from its seed.
     pub(crate) digests: Vec<blake3::Hash>,
-    pub(crate) collector: &'a Collector,
-    pub(crate) events: &'a Events,
+    pub(crate) collector: Collector,
+    pub(crate) events: Arc<Events>,
     pub(crate) ui: Ui,
+    /// What the peers turned out to have no call for, in this turn.
+    lacking: Lacking,
 }
 
-impl Stage<'_> {
+impl Stage {
     /// One turn: shapes and probes every link, then does the steps. Appends
     /// failed assertions to `failures` and goes on; an error ends the run.
     pub(crate) async fn turn(
@@ -188,13 +208,18 @@ impl Stage<'_> {
         turn: Turn,
         failures: &mut Vec<String>,
     ) -> Result<TurnResult, ScenarioError> {
-        let plan = self.plan;
+        let plan = Arc::clone(&self.plan);
         let cell = &plan.cells[turn.cell];
         self.announce(turn, cell);
         let mut links = self.prepare_links(cell).await?;
         let mut steps = Vec::with_capacity(cell.steps.len());
         for step in &cell.steps {
-            steps.push(self.step(step, failures).await?);
+            // Results in the order of the plan, whoever is done first.
+            let done = try_join_all(step.parts().iter().map(|part| self.step(part))).await?;
+            for (result, failed) in done {
+                failures.extend(failed);
+                steps.push(result);
+            }
         }
         self.probe_again(cell, &mut links).await?;
         Ok(TurnResult {
@@ -204,6 +229,7 @@ impl Stage<'_> {
             warmup: turn.warmup,
             links,
             steps,
+            lacking: self.lacking.take(),
         })
     }
 
@@ -220,12 +246,17 @@ impl Stage<'_> {
         let mut probes = Vec::with_capacity(self.links.len());
         for index in 0..self.links.len() {
             self.shape(index, cell.shapes[index]).await?;
-            let mut probe = self.probe(index).await?;
-            probe.rates = self.probe_rates(index).await?;
-            self.refuse_changed(index).await?;
-            probes.push(probe);
+            probes.push(self.prove(index).await?);
         }
         Ok(probes)
+    }
+
+    /// Measures a link against what it is asked to be.
+    pub(crate) async fn prove(&mut self, index: usize) -> Result<LinkProbe, ScenarioError> {
+        let mut probe = self.probe(index).await?;
+        probe.rates = self.probe_rates(index).await?;
+        self.refuse_changed(index).await?;
+        Ok(probe)
     }
 
     /// Measures the links that the steps used once more: a link that did not stay
@@ -235,37 +266,34 @@ impl Stage<'_> {
         cell: &CellPlan,
         probes: &mut [LinkProbe],
     ) -> Result<(), ScenarioError> {
-        let used: BTreeSet<usize> = cell
-            .steps
-            .iter()
-            .map(|step| match step {
-                StepPlan::Transfer(transfer) => self.link_index(&transfer.to, &transfer.from),
-                StepPlan::Rekey { dialler, listener, .. } => self.link_index(dialler, listener),
-            })
-            .collect();
+        let used = cell.parts().filter_map(StepPlan::ends);
+        let used: BTreeSet<usize> =
+            used.map(|(dialler, listener)| self.link_index(dialler, listener)).collect();
         for index in used {
             self.probe_after(index, &mut probes[index]).await?;
         }
         Ok(())
     }
 
-    async fn step(
+    /// One step that is not made of others, and the assertions that did not hold.
+    pub(crate) async fn step(
         &self,
         step: &StepPlan,
-        failures: &mut Vec<String>,
-    ) -> Result<StepResult, ScenarioError> {
+    ) -> Result<(StepResult, Vec<String>), ScenarioError> {
         match step {
             StepPlan::Transfer(transfer) => {
                 let result = self.transfer(transfer).await?;
-                failures.extend(check::transfer(transfer, &result));
+                let size_bytes = self.plan.samples[transfer.sample].size_bytes;
+                let failed = check::transfer(transfer, size_bytes, &result);
                 self.events.add("transfer", json!({"name": result.name, "wall_ns": result.wall_ns, "digest_equal": result.digest_equal}));
-                Ok(StepResult::Transfer(Box::new(result)))
+                Ok((StepResult::Transfer(Box::new(result)), failed))
             }
             StepPlan::Rekey { name, dialler, listener } => {
                 let result = self.rekey(name, dialler, listener).await?;
-                failures.extend(check::rekey(&result));
-                Ok(result)
+                let failed = check::rekey(&result);
+                Ok((result, failed))
             }
+            StepPlan::Parallel { .. } => unreachable!("parallel steps hold none that are"),
         }
     }
 
@@ -335,11 +363,14 @@ impl LivePeer {
     }
 
     pub(crate) fn refused(&self, attempted: &str, status: &tonic::Status) -> ScenarioError {
-        ScenarioError::Control {
-            peer: self.name.clone(),
-            attempted: attempted.to_owned(),
-            reason: status.message().to_owned(),
+        let (peer, attempted) = (self.name.clone(), attempted.to_owned());
+        if status.code() == tonic::Code::Unimplemented {
+            let message = status.message();
+            let reason =
+                if message.is_empty() { "UNIMPLEMENTED".to_owned() } else { message.to_owned() };
+            return ScenarioError::Lacks { peer, attempted, reason };
         }
+        ScenarioError::Control { peer, attempted, reason: status.message().to_owned() }
     }
 
     /// Epochs of the session that this peer dialled to `listener`.

@@ -5,21 +5,25 @@
 //! gets is in [`defaults`].
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 pub mod defaults;
 pub mod diagnostic;
+pub mod schema;
 pub mod source;
 pub mod tree;
 pub mod units;
 
 mod decode;
 mod overrides;
+mod resolved;
 pub(crate) mod suggest;
 mod vars;
 
 use decode::{Factor, File};
-pub(crate) use decode::{Run, Scene};
+pub(crate) use decode::{Link, Run, Scene};
 pub use diagnostic::{Diagnostic, Diagnostics};
+pub use resolved::resolved;
 use source::{Source, Span};
 use tree::{Node, Value};
 
@@ -39,7 +43,7 @@ pub struct Topology {
 #[derive(Clone, Debug)]
 pub(crate) struct Cell {
     pub(crate) values: BTreeMap<String, String>,
-    pub(crate) shapes: Vec<Shape>,
+    pub(crate) shapes: Arc<[Shape]>,
     pub(crate) dataset: Vec<File>,
     /// Their `sample` is an index into `dataset`.
     pub(crate) steps: Vec<StepPlan>,
@@ -82,12 +86,6 @@ impl Topology {
     }
 }
 
-/// YAML with all overrides in it, for the run's directory: parses to the same
-/// plan.
-pub fn resolved(topology: &Topology) -> String {
-    tree::emit(&topology.tree)
-}
-
 /// Everything after the parse; `None` with at least one diagnostic.
 fn build(
     mut tree: Node,
@@ -104,22 +102,28 @@ fn build(
     overrides::apply(&mut tree, sets, sources, found);
     let defined = decode::vars(&tree, found);
     let factors = decode::factors(&tree, &defined, found);
-    let base = scene(&tree, &defined, found);
+    let places = decode::var_places(&tree);
+    let base = scene(&tree, &defined, &places, found);
     if !found.is_empty() {
         return None;
     }
-    let cells = cells(&tree, &defined, &factors, &base, found);
+    let cells = cells(&tree, &defined, &places, &factors, &base, found);
     Some((tree, base, cells))
 }
 
-/// Decodes the tree with these variables.
-fn scene(tree: &Node, vars: &BTreeMap<String, String>, found: &mut Vec<Diagnostic>) -> Scene {
+/// Decodes the tree with these variables, which were given at these places.
+fn scene(
+    tree: &Node,
+    vars: &BTreeMap<String, String>,
+    places: &BTreeMap<String, Span>,
+    found: &mut Vec<Diagnostic>,
+) -> Scene {
     let mut substituted = vars::Substituted::new(tree, vars);
     let mut found_here = Vec::new();
     let scene = decode::scene(&substituted.tree, &mut found_here);
     found_here.retain(|diagnostic| substituted.is_resolved(diagnostic.span));
     found.append(&mut substituted.found);
-    found.append(&mut found_here);
+    found.extend(found_here.into_iter().map(|mistake| substituted.explained(mistake, places)));
     scene
 }
 
@@ -127,18 +131,27 @@ fn scene(tree: &Node, vars: &BTreeMap<String, String>, found: &mut Vec<Diagnosti
 fn cells(
     tree: &Node,
     defined: &BTreeMap<String, String>,
+    places: &BTreeMap<String, Span>,
     factors: &[Factor],
     base: &Scene,
     found: &mut Vec<Diagnostic>,
 ) -> Vec<Cell> {
+    if factors.is_empty() {
+        // The only cell is what the file says, and decoded already.
+        return vec![cell(BTreeMap::new(), base.clone())];
+    }
+    if !bounded(factors, base, found) {
+        return Vec::new();
+    }
     let mut told = HashSet::new();
     let mut cells = Vec::new();
     for values in combinations(factors) {
-        let mut vars = defined.clone();
+        let (mut vars, mut places) = (defined.clone(), places.clone());
         vars.extend(values.clone());
+        places.extend(factors.iter().filter_map(|factor| factor.place(&values)));
         let mut found_here = Vec::new();
-        let scene = scene(tree, &vars, &mut found_here);
-        check_constant(base, &scene, factors, &mut found_here);
+        let scene = scene(tree, &vars, &places, &mut found_here);
+        check_constant(tree, base, &scene, factors, &mut found_here);
         for diagnostic in found_here {
             if told.insert((diagnostic.span, diagnostic.message.clone())) {
                 found.push(in_cell(diagnostic, &values));
@@ -147,10 +160,28 @@ fn cells(
         if found.len() >= diagnostic::DIAGNOSTICS_MAX {
             break;
         }
-        let shapes = scene.links.iter().map(|link| link.shape).collect();
-        cells.push(Cell { values, shapes, dataset: scene.dataset, steps: scene.steps });
+        cells.push(cell(values, scene));
     }
     cells
+}
+
+fn cell(values: BTreeMap<String, String>, scene: Scene) -> Cell {
+    let shapes = scene.links.list.iter().map(|link| link.shape).collect();
+    Cell { values, shapes, dataset: scene.dataset, steps: scene.steps }
+}
+
+/// Whether the shapes of all cells fit; says so when they do not.
+fn bounded(factors: &[Factor], base: &Scene, found: &mut Vec<Diagnostic>) -> bool {
+    let cells: usize = factors.iter().map(|factor| factor.values.len()).product();
+    let links = base.links.list.len();
+    if cells.saturating_mul(links) > defaults::SHAPES_MAX {
+        let message = format!("{cells} cells of {links} links are too many");
+        let hint = format!("at most {} links in all cells together", defaults::SHAPES_MAX);
+        let span = factors.first().map_or(Span::beginning(0), |factor| factor.span);
+        found.push(Diagnostic::new(span, message).hint(hint));
+        return false;
+    }
+    true
 }
 
 /// The product of all factors; one empty combination without any.
@@ -172,26 +203,39 @@ fn combinations(factors: &[Factor]) -> Vec<BTreeMap<String, String>> {
 }
 
 /// Peers are started once per run, so cells cannot differ in them.
-fn check_constant(base: &Scene, scene: &Scene, factors: &[Factor], found: &mut Vec<Diagnostic>) {
-    let link_names =
-        |scene: &Scene| -> Vec<String> { scene.links.iter().map(decode::Link::name).collect() };
-    let scopes = |scene: &Scene| -> Vec<_> {
-        let ways = scene.links.iter().flat_map(|link| [link.shape.up, link.shape.down]);
-        ways.map(|way| way.rate_scope).collect()
-    };
-    let differing = [
-        ("name", base.name != scene.name),
-        ("seed", base.seed != scene.seed),
-        ("peers", base.peers != scene.peers),
-        ("links", link_names(base) != link_names(scene)),
-        ("rate_scope", scopes(base) != scopes(scene)),
-        ("run", base.run != scene.run),
+fn check_constant(
+    tree: &Node,
+    base: &Scene,
+    scene: &Scene,
+    factors: &[Factor],
+    found: &mut Vec<Diagnostic>,
+) {
+    let ends = |link: &Link| [link.dialler, link.listener];
+    let scopes = |link: &Link| [link.shape.up, link.shape.down].map(|way| way.rate_scope);
+    let [mine, theirs] = [base, scene].map(|scene| &scene.links.list);
+    let other_links = !mine.iter().map(ends).eq(theirs.iter().map(ends));
+    let other_scopes = !other_links && !mine.iter().map(scopes).eq(theirs.iter().map(scopes));
+    // What differs, whether it does, and the keys under which it is said.
+    let differing: [(&str, bool, &[&str]); 7] = [
+        ("name", base.name != scene.name, &["name"]),
+        ("seed", base.seed != scene.seed, &["seed"]),
+        ("peers", base.peers != scene.peers, &["peers", "profiles", "defaults"]),
+        ("links", other_links, &["links"]),
+        ("rate_scope", other_scopes, &["links"]),
+        ("network", base.range != scene.range, &["network"]),
+        ("run", base.run != scene.run, &["run"]),
     ];
-    let span = factors.first().map_or(Span::beginning(0), |factor| factor.span);
-    for (key, _) in differing.into_iter().filter(|(_, differs)| *differs) {
+    for (key, _, said_under) in differing.into_iter().filter(|(_, differs, _)| *differs) {
         let message = format!("the matrix varies `{key}`, which is the same for a whole run");
         let hint = "vary the shapes of links, files and steps; make a second topology for the rest";
-        found.push(Diagnostic::new(span, message).hint(hint));
+        let varied = |used: &vars::Use<'_>| factors.iter().find(|factor| factor.name == used.name);
+        let mut uses = Vec::new();
+        said_under.iter().filter_map(|key| tree.child(key)).for_each(|n| vars::below(n, &mut uses));
+        let place = uses.iter().find_map(|used| Some((varied(used)?.span, used.span)));
+        let first = factors.first().map_or(Span::beginning(0), |factor| factor.span);
+        let (span, used) = place.unwrap_or((first, first));
+        let diagnostic = Diagnostic::new(span, message).hint(hint);
+        found.push(diagnostic.related(used, "the variable is used here"));
     }
 }
 

@@ -6,11 +6,19 @@
 //! or FUSE say so when it is missing, and fail when `DROPBED_REQUIRE` names it.
 
 mod bad_input;
+mod broken;
 mod clean_up;
 mod compose;
 mod daemons;
+mod doctor;
+mod kills;
 mod latency;
+mod library;
 mod links;
 mod misshapen;
 mod runs;
+mod runtimes;
+mod signals;
+mod stand;
 mod support;
+mod verbs;

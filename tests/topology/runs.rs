@@ -28,6 +28,7 @@ macro_rules! in_both_runtimes {
 in_both_runtimes!(two_peers, super::two_peer_demo);
 in_both_runtimes!(bulk, super::bulk_with_rekeys);
 in_both_runtimes!(three_peers, super::three_peer_mesh);
+in_both_runtimes!(star_of_eight, super::star_of_eight);
 
 fn two_peer_demo(runtime: &str) {
     let ended = Run::new(&shipped("two-peer.yaml"), runtime).finish();
@@ -43,7 +44,7 @@ fn two_peer_demo(runtime: &str) {
         check_transfer(step);
     }
     check_one_trace(&ended, &result);
-    for file in ["topology.yaml", "plan.json", "events.ndjson", "spans.ndjson", "result.json"] {
+    for file in ["resolved.yaml", "plan.json", "events.ndjson", "spans.ndjson", "result.json"] {
         assert!(ended.directory.join(file).is_file(), "{file} is in the run directory");
     }
     assert!(ended.directory.join("logs/alice.log").is_file(), "the logs are there");
@@ -77,6 +78,55 @@ fn three_peer_mesh(runtime: &str) {
         check_transfer(step);
     }
     ended.assert_nothing_left();
+}
+
+/// The hub's file at all seven rays at the same time, through seven mounts.
+fn star_of_eight(runtime: &str) {
+    let ended = Run::new(&shipped("star-8.yaml"), runtime).finish();
+    let result = ended.result(0);
+    let steps = transfers(&result);
+    let links: Vec<&str> = steps.iter().filter_map(|step| step["link"].as_str()).collect();
+    let wanted: Vec<String> = (0..7).map(|ray| format!("ray-{ray}:hub")).collect();
+    assert_eq!(links, wanted, "in the order of the file, whoever was done first");
+    for step in &steps {
+        check_transfer(step);
+        assert_eq!((&step["mode"], &step["bytes"]), (&"mount".into(), &(4 << 20).into()));
+    }
+    check_at_once(&steps);
+    ended.assert_nothing_left();
+}
+
+/// The small ones that need no mount.
+#[test]
+fn shapes_as_processes() {
+    for (topology, steps_wanted) in [("ring-5", 3), ("line-4", 3), ("full-mesh-4", 5)] {
+        let ended = Run::new(&shipped(&format!("{topology}.yaml")), "process").finish();
+        let result = ended.result(0);
+        let steps = transfers(&result);
+        assert_eq!(steps.len(), steps_wanted, "{topology}");
+        for step in &steps {
+            assert_eq!(step["digest_equal"], true, "{topology}: {step}");
+            let [payload, on_link] = ["bytes", "link_bytes"].map(|key| step[key].as_u64());
+            assert!(on_link > payload && payload > Some(0), "{topology}: {step}");
+        }
+        if topology == "line-4" {
+            check_at_once(&steps);
+        }
+        ended.assert_nothing_left();
+    }
+}
+
+/// By the clock of the proxy: before any of them had all its bytes, every other had
+/// begun. So no two came one after the other.
+fn check_at_once(steps: &[&Value]) {
+    let us = |step: &Value, key: &str| {
+        step["traffic"]["down"][key].as_u64().expect("the bundled proxy counts")
+    };
+    let wall_us = |step: &Value| step["wall_ns"].as_u64().expect("wall") / 1000;
+    let ends: Vec<u64> = steps.iter().map(|step| us(step, "last_unix_us")).collect();
+    let begins = steps.iter().zip(&ends).map(|(step, end)| end - wall_us(step));
+    let (last_begin, first_end) = (begins.max(), ends.iter().copied().min());
+    assert!(last_begin < first_end, "one after the other: {steps:?}");
 }
 
 fn transfers(result: &Value) -> Vec<&Value> {

@@ -1,21 +1,33 @@
 //! Starts the commands under test, and looks for what they leave behind.
 
 pub(crate) mod attached;
+pub(crate) mod bystanders;
+pub(crate) mod engine_proxy;
 mod leftovers;
+mod reference;
+mod unfinished;
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::process::{Command, Stdio};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
 pub(crate) use leftovers::leftovers;
+pub(crate) use reference::Peer;
+use unfinished::Unfinished;
 
 /// One run at a time: each measures round trips, and two at once on two cores
 /// would measure each other.
 static MACHINE: Mutex<()> = Mutex::new(());
+
+/// The machine for oneself.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    MACHINE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// What this machine may lack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +40,7 @@ pub(crate) enum Need {
 /// `DROPBED_REQUIRE` names it: nothing is skipped in silence.
 pub(crate) fn has(need: Need) -> bool {
     let (name, present) = match need {
-        Need::Docker => ("docker", engine_answers()),
+        Need::Docker => ("docker", *ENGINE_ANSWERS),
         Need::Fuse => ("fuse", std::fs::File::open("/dev/fuse").is_ok()),
     };
     if present {
@@ -42,6 +54,9 @@ pub(crate) fn has(need: Need) -> bool {
     eprintln!("SKIPPED: this machine has no {name}; DROPBED_REQUIRE={name} makes that a failure");
     false
 }
+
+/// Asked once: `doctor` mounts, and starts containers.
+static ENGINE_ANSWERS: LazyLock<bool> = LazyLock::new(engine_answers);
 
 fn engine_answers() -> bool {
     let output = dropbed(["doctor", "--json"]).output().expect("the executable was just built");
@@ -72,12 +87,12 @@ pub(crate) fn shipped(name: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("topologies").join(name).display().to_string()
 }
 
-/// One `dropbed run`, alone on the machine.
+/// One `dropbed run`, or another verb, alone on the machine.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) out: TempDir,
     command: Command,
-    _machine: MutexGuard<'static, ()>,
+    _machine: Option<MutexGuard<'static, ()>>,
 }
 
 /// How it ended.
@@ -88,16 +103,37 @@ pub(crate) struct Ended {
     pub(crate) stderr: String,
     pub(crate) directory: PathBuf,
     pub(crate) run_id: String,
-    _out: TempDir,
+    out: TempDir,
 }
 
 impl Run {
     /// A run of `topology` that prints its result as JSON.
     pub(crate) fn new(topology: &str, runtime: &str) -> Self {
-        let machine = MACHINE.lock().unwrap_or_else(PoisonError::into_inner);
-        let out = tempfile::tempdir().expect("a temporary directory can be made");
-        let mut command = dropbed(["run", topology, "--runtime", runtime, "--json"]);
-        command.arg("--out").arg(out.path());
+        Self::on(topology, runtime, Some(alone()))
+    }
+
+    /// Two runs of the same topology at once, alone on the machine but for each other.
+    pub(crate) fn pair(topology: &str, runtime: &str) -> [Self; 2] {
+        [Self::new(topology, runtime), Self::on(topology, runtime, None)]
+    }
+
+    /// `dropbed run` or `up`, for whoever has the machine.
+    pub(crate) fn verb(verb: &str, topology: &str, runtime: &str) -> Self {
+        let command = dropbed([verb, topology, "--runtime", runtime]);
+        Self::of(command, new_out(), None)
+    }
+
+    /// `dropbed down` of what stands there, for whoever has the machine.
+    pub(crate) fn down(stood: Ended) -> Self {
+        Self::of(dropbed(["down"]), stood.out, None)
+    }
+
+    fn on(topology: &str, runtime: &str, machine: Option<MutexGuard<'static, ()>>) -> Self {
+        Self::of(dropbed(["run", topology, "--runtime", runtime]), new_out(), machine)
+    }
+
+    fn of(mut command: Command, out: TempDir, machine: Option<MutexGuard<'static, ()>>) -> Self {
+        command.arg("--json").arg("--out").arg(out.path());
         Self { out, command, _machine: machine }
     }
 
@@ -119,6 +155,12 @@ impl Run {
         self
     }
 
+    /// With a variable of the environment.
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
     /// Runs it to its end.
     pub(crate) fn finish(self) -> Ended {
         self.start().finish()
@@ -129,14 +171,14 @@ impl Run {
         self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.command.spawn().expect("the executable was just built");
         let stderr = BufReader::new(child.stderr.take().expect("stderr is piped"));
-        Running { child, stderr, said: String::new(), run: self }
+        Running { child: Unfinished(child), stderr, said: String::new(), run: self }
     }
 }
 
 /// A run that goes on.
 #[derive(Debug)]
 pub(crate) struct Running {
-    child: Child,
+    child: Unfinished,
     stderr: BufReader<std::process::ChildStderr>,
     said: String,
     run: Run,
@@ -158,10 +200,14 @@ impl Running {
     }
 
     /// Sends a signal.
-    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
-        let id = i32::try_from(self.child.id()).expect("process ids fit");
-        let pid = rustix::process::Pid::from_raw(id).expect("process ids are not 0");
-        rustix::process::kill_process(pid, signal).expect("the child has not been waited for");
+    pub(crate) fn signal(&self, signal: Signal) {
+        let sent = kill_process(self.child.pid(), signal);
+        sent.expect("the child has not been waited for");
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.child.has_ended()
     }
 
     /// The directory of its runs.
@@ -175,17 +221,27 @@ impl Running {
     }
 
     /// Some daemon of it, in whatever container, by its environment.
-    pub(crate) fn daemon(&self) -> rustix::process::Pid {
+    pub(crate) fn daemon(&self) -> Pid {
+        self.daemon_with(b"DROPD_NAME=")
+    }
+
+    /// The daemon of that name.
+    pub(crate) fn daemon_of(&self, peer: &str) -> Pid {
+        // A variable ends where the next begins, so no other name begins like this.
+        self.daemon_with(format!("DROPD_NAME={peer}\0").as_bytes())
+    }
+
+    fn daemon_with(&self, variable: &[u8]) -> Pid {
         let run_id = self.run_id();
         let wanted = format!("DROPBED_RUN_ID={run_id}");
         for entry in std::fs::read_dir("/proc").expect("procfs is mounted").flatten() {
             let Ok(environment) = std::fs::read(entry.path().join("environ")) else { continue };
-            let mut variables = environment.split(|&byte| byte == 0);
-            let of_run = variables.clone().any(|variable| variable == wanted.as_bytes());
-            if of_run && variables.any(|variable| variable.starts_with(b"DROPD_NAME=")) {
+            let of_run = environment.split(|&byte| byte == 0).any(|one| one == wanted.as_bytes());
+            let mut variables = environment.split_inclusive(|&byte| byte == 0);
+            if of_run && variables.any(|one| one.starts_with(variable)) {
                 let name = entry.file_name();
                 let id = name.to_str().and_then(|name| name.parse().ok());
-                return id.and_then(rustix::process::Pid::from_raw).expect("a process id");
+                return id.and_then(Pid::from_raw).expect("a process id");
             }
         }
         panic!("no daemon of {run_id} is there");
@@ -199,14 +255,14 @@ impl Running {
     /// Waits for its end.
     pub(crate) fn finish(mut self) -> Ended {
         // Both pipes are read at once: a full one would hold the run up.
-        let mut stdout = self.child.stdout.take().expect("stdout is piped");
+        let mut stdout = self.child.0.stdout.take().expect("stdout is piped");
         let reader = std::thread::spawn(move || {
             let mut text = String::new();
             stdout.read_to_string(&mut text).expect("stdout is UTF-8");
             text
         });
         self.stderr.read_to_string(&mut self.said).expect("stderr is UTF-8");
-        let status = self.child.wait().expect("the child can be waited for");
+        let status = self.child.0.wait().expect("the child can be waited for");
         let stdout = reader.join().expect("the reader does not panic");
         let (directory, run_id) = run_id(self.run.out.path());
         Ended {
@@ -215,9 +271,13 @@ impl Running {
             stderr: self.said,
             directory,
             run_id,
-            _out: self.run.out,
+            out: self.run.out,
         }
     }
+}
+
+fn new_out() -> TempDir {
+    tempfile::tempdir().expect("a temporary directory can be made")
 }
 
 impl Ended {
@@ -236,9 +296,10 @@ impl Ended {
 
 /// The only run directory in `out`, and its run's id (empty before it is known).
 fn run_id(out: &Path) -> (PathBuf, String) {
-    let mut entries = std::fs::read_dir(out).expect("the directory is ours");
-    let Some(entry) = entries.next() else { return (PathBuf::new(), String::new()) };
-    let directory = entry.expect("the directory is ours").path();
+    let entries = std::fs::read_dir(out).expect("the directory is ours");
+    let mut entries = entries.map(|entry| entry.expect("the directory is ours").path());
+    // `up` has its lock there as well.
+    let Some(directory) = entries.find(|path| path.is_dir()) else { return Default::default() };
     let id = std::fs::read_to_string(directory.join("run-id")).unwrap_or_default();
     (directory, id.trim().to_owned())
 }

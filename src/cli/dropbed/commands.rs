@@ -4,14 +4,15 @@ use std::io::Write as _;
 use std::path::Path;
 
 use serde::Serialize;
-use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Command, DiagnosticFormat, Export, GcArgs, PlanArgs, RunArgs, ValidateArgs};
+use super::signals::Signals;
+use super::{Command, DiagnosticFormat, Export, GcArgs, PlanArgs, RunArgs, ValidateArgs, verbs};
 use crate::cli::exit::Exit;
+use crate::fuse;
 use crate::telemetry::setup;
 use crate::testbed::run::{self, Finished, RunError, RunRequest};
 use crate::testbed::runtime::RuntimeError;
-use crate::testbed::topology::Diagnostics;
+use crate::testbed::topology::{Diagnostics, schema};
 use crate::testbed::ui::Ui;
 use crate::testbed::{contract, doctor, export, gc, image, plan, report};
 use crate::toxiproxy::{self, server::ToxiproxyArgs};
@@ -27,14 +28,30 @@ pub(super) async fn dispatch(command: Command) -> Exit {
     }
     match command {
         Command::Run(arguments) => run(arguments).await,
+        Command::Up(arguments) => super::up::bring_up(arguments).await,
+        Command::Down(arguments) => super::up::take_down(arguments).await,
         Command::Validate(arguments) => validate(&arguments),
+        Command::Schema => {
+            print(&schema::json());
+            Exit::Pass
+        }
         Command::Plan(arguments) => show_plan(&arguments),
+        Command::Graph(arguments) => super::graph::run(&arguments),
         Command::Doctor { json } => check_machine(json).await,
+        Command::Ls(arguments) => verbs::ls::run(arguments).await,
+        Command::Inspect(arguments) => verbs::inspect::run(arguments).await,
+        Command::Exec(arguments) => verbs::exec::run(arguments).await,
+        Command::Logs(arguments) => verbs::logs::run(arguments).await,
+        Command::Events(arguments) => verbs::events::run(arguments).await,
+        Command::Cp(arguments) => verbs::cp::run(arguments).await,
+        Command::Peer(arguments) => verbs::peer::run(arguments).await,
+        Command::Inside { verb } => verbs::inside::run(verb).await,
         Command::Link(arguments) => super::link::run(arguments).await,
         Command::Gc(arguments) => collect_garbage(&arguments).await,
         Command::Image { force } => build_image(force).await,
         Command::Export { to: Export::Compose { file, sets } } => export_compose(&file, &sets),
         Command::Toxiproxy(arguments) => serve_proxy(arguments).await,
+        Command::ProbeMount { directory } => probe_mount(&directory).await,
     }
 }
 
@@ -44,10 +61,15 @@ async fn run(arguments: RunArgs) -> Exit {
         sets: arguments.sets,
         runtime: arguments.runtime.and_then(super::RuntimeChoice::kind),
         attach: arguments.attach,
+        peer: arguments.peer,
         out_dir: arguments.out,
         hold: arguments.hold,
+        force: arguments.force,
     };
-    match run::run(&request, Ui::new(false), interrupted()).await {
+    let signals = Signals::take_over();
+    let work = run::run(&request, Ui::new(false), signals.interrupted());
+    let Some(ended) = signals.patiently(work).await else { return Exit::Interrupted };
+    match ended {
         Ok(Finished { result, directory, exit }) => {
             let text = report::render(&result);
             if arguments.json {
@@ -67,31 +89,16 @@ async fn run(arguments: RunArgs) -> Exit {
             eprintln!("error: {error}");
             runtime_exit(&error)
         }
-        Err(RunError::Input(diagnostics)) => explain(&diagnostics, DiagnosticFormat::Human),
-        Err(error @ RunError::Directory { .. }) => {
+        Err(RunError::Input(diagnostics)) => explain(&diagnostics),
+        Err(error @ (RunError::Directory { .. } | RunError::Refused(_))) => {
             eprintln!("error: {error}");
             Exit::BadInput
         }
     }
 }
 
-/// Resolves at the first SIGINT or SIGTERM. Later ones do nothing: clean-up has
-/// begun, and has deadlines of its own.
-async fn interrupted() {
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        // Without handlers the signals end the process, and `gc` cleans up.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-}
-
 fn validate(arguments: &ValidateArgs) -> Exit {
-    let mut exit = Exit::Pass;
+    let mut wrong = Vec::new();
     for file in &arguments.files {
         match plan::load(file, &arguments.sets) {
             Ok((_, plan)) if arguments.format == DiagnosticFormat::Human => {
@@ -103,17 +110,23 @@ fn validate(arguments: &ValidateArgs) -> Exit {
                 );
             }
             Ok(_) => {}
-            Err(diagnostics) => exit = explain(&diagnostics, arguments.format),
+            Err(diagnostics) => wrong.push(diagnostics),
         }
     }
-    exit
+    match arguments.format {
+        // One document for a program, however many files there are.
+        DiagnosticFormat::Json => print(&Diagnostics::json_of(&wrong)),
+        DiagnosticFormat::Human => wrong.iter().for_each(|found| eprint!("{}", found.human())),
+        DiagnosticFormat::Github => wrong.iter().for_each(|found| print(&found.github())),
+    }
+    if wrong.is_empty() { Exit::Pass } else { Exit::BadInput }
 }
 
 fn show_plan(arguments: &PlanArgs) -> Exit {
     match plan::load(&arguments.file, &arguments.sets) {
         Ok((_, plan)) if arguments.json => print(&plan::render::json(&plan)),
         Ok((_, plan)) => print(&plan::render::render(&plan)),
-        Err(diagnostics) => return explain(&diagnostics, DiagnosticFormat::Human),
+        Err(diagnostics) => return explain(&diagnostics),
     }
     Exit::Pass
 }
@@ -124,7 +137,7 @@ fn export_compose(file: &Path, sets: &[String]) -> Exit {
             print(&export::compose(&plan, &export::seen_from_compose(file)));
             Exit::Pass
         }
-        Err(diagnostics) => explain(&diagnostics, DiagnosticFormat::Human),
+        Err(diagnostics) => explain(&diagnostics),
     }
 }
 
@@ -139,9 +152,20 @@ async fn check_machine(json: bool) -> Exit {
     if json {
         print_json(&report);
     } else {
-        print(&report.to_string());
+        print(&doctor::render(&report, doctor::wants_colour()));
     }
     if report.can_run() { Exit::Pass } else { Exit::Environment }
+}
+
+async fn probe_mount(directory: &Path) -> Exit {
+    match fuse::trial(directory, "probe").await {
+        Ok(()) => Exit::Pass,
+        Err(error) => {
+            let source = std::error::Error::source(&error);
+            eprintln!("error: {error}{}", source.map(|why| format!(": {why}")).unwrap_or_default());
+            Exit::Environment
+        }
+    }
 }
 
 async fn collect_garbage(arguments: &GcArgs) -> Exit {
@@ -186,12 +210,8 @@ async fn serve_proxy(arguments: ToxiproxyArgs) -> Exit {
     }
 }
 
-fn explain(diagnostics: &Diagnostics, format: DiagnosticFormat) -> Exit {
-    match format {
-        DiagnosticFormat::Human => eprint!("{}", diagnostics.human()),
-        DiagnosticFormat::Json => print(&diagnostics.json()),
-        DiagnosticFormat::Github => print(&diagnostics.github()),
-    }
+pub(super) fn explain(diagnostics: &Diagnostics) -> Exit {
+    eprint!("{}", diagnostics.human());
     Exit::BadInput
 }
 

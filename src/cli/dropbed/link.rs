@@ -1,10 +1,9 @@
 //! `dropbed link`: the links of a run that goes on, or of any Toxiproxy server.
 
-use std::path::PathBuf;
-
 use clap::{Args, Subcommand};
 
 use super::commands::{print, print_json};
+use super::which::WhichArgs;
 use crate::cli::exit::Exit;
 use crate::testbed::live::change::Towards;
 use crate::testbed::live::error::LinkError;
@@ -33,12 +32,8 @@ const THE_LINK: &str = "The link itself";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct LinkArgs {
-    /// The run's directory; without it, the only live run below --out.
-    #[arg(long, value_name = "DIR", global = true)]
-    run: Option<PathBuf>,
-    /// Directory of runs.
-    #[arg(long, env = "DROPBED_OUT", value_name = "DIR", default_value = "runs", global = true)]
-    out: PathBuf,
+    #[command(flatten)]
+    which: WhichArgs,
     /// The HTTP API of any Toxiproxy server, instead of a run.
     #[arg(long, value_name = "URL", conflicts_with = "run", global = true)]
     proxy: Option<String>,
@@ -143,8 +138,8 @@ struct ToxicArgs {
 }
 
 pub(super) async fn run(arguments: LinkArgs) -> Exit {
-    let LinkArgs { run, out, proxy, command } = arguments;
-    match carry_out(&Where { run, out, proxy }, command).await {
+    let LinkArgs { which, proxy, command } = arguments;
+    match carry_out(&Where { which: which.into(), proxy }, command).await {
         Ok(exit) => exit,
         Err(error) => {
             eprintln!("error: {error}");
@@ -156,17 +151,17 @@ pub(super) async fn run(arguments: LinkArgs) -> Exit {
 async fn carry_out(at: &Where, command: LinkCommand) -> Result<Exit, LinkError> {
     match command {
         LinkCommand::Ls { json } => {
-            let views = Site::open(at)?.links().await?;
+            let views = Site::open(at).await?.links().await?;
             if json { print_json(&views) } else { print(&table::list(&views)) }
         }
         LinkCommand::Show { link, json } => {
-            let view = Site::open(at)?.link(&link).await?;
+            let view = Site::open(at).await?.link(&link).await?;
             if json { print_json(&view) } else { print(&table::whole(&view)) }
         }
         LinkCommand::Set(arguments) => {
             // What is wrong by itself is told whether or not a run is live.
             let action = ask::action(&arguments)?;
-            let site = Site::open(at)?;
+            let site = Site::open(at).await?;
             warn(&site);
             let mut done = Vec::new();
             let result = site.act(&arguments.link, &action, &mut done).await;
@@ -176,7 +171,7 @@ async fn carry_out(at: &Where, command: LinkCommand) -> Result<Exit, LinkError> 
             result?;
         }
         LinkCommand::Probe { link, as_set, json } => {
-            let site = Site::open(at)?;
+            let site = Site::open(at).await?;
             warn(&site);
             let expected = if as_set { Expected::Set } else { Expected::Asked };
             let verdict = probe::probe(&site, &link, expected).await?;

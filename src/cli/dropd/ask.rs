@@ -8,7 +8,7 @@ use tokio::runtime::Runtime;
 use tonic::Code;
 
 use super::{Command, FAILED, Failure, Global, INTERRUPTED, ModeArg, PullArgs, WRONG_INPUT};
-use crate::daemon::control_client::{ControlClient, connect};
+use crate::daemon::control_client::{ControlAddress, ControlClient, connect};
 use crate::proto::control as wire;
 use crate::proto::control::destination::To;
 use crate::proto::control::transfer_event::Event;
@@ -19,7 +19,7 @@ pub(super) fn ask(command: Command, global: &Global) -> Result<(), Failure> {
     Runtime::new().map_err(Failure::failed)?.block_on(async {
         let mut client = connect(&address).await.map_err(Failure::failed)?;
         tokio::select! {
-            done = answer(&mut client, command, json) => done,
+            done = answer(&mut client, &address, command, json) => done,
             interrupted = tokio::signal::ctrl_c() => {
                 interrupted.map_err(Failure::failed)?;
                 Err(Failure::new(INTERRUPTED, ""))
@@ -28,7 +28,12 @@ pub(super) fn ask(command: Command, global: &Global) -> Result<(), Failure> {
     })
 }
 
-async fn answer(client: &mut ControlClient, command: Command, json: bool) -> Result<(), Failure> {
+async fn answer(
+    client: &mut ControlClient,
+    address: &ControlAddress,
+    command: Command,
+    json: bool,
+) -> Result<(), Failure> {
     match command {
         Command::Status => {
             let status = client.status(wire::StatusRequest {}).await.map_err(refused)?;
@@ -44,7 +49,7 @@ async fn answer(client: &mut ControlClient, command: Command, json: bool) -> Res
             let entries = client.list(request).await.map_err(refused)?;
             entries.into_inner().entries.iter().for_each(|entry| print_entry(entry, json));
         }
-        Command::Pull(args) => pull(client, args, json).await?,
+        Command::Pull(args) => pull(client, address, args, json).await?,
         Command::Rekey { peer } => {
             let epochs = client.rekey(wire::RekeyRequest { peer }).await.map_err(refused)?;
             let wire::RekeyReply { epoch_sent, epoch_received } = epochs.into_inner();
@@ -67,11 +72,16 @@ async fn answer(client: &mut ControlClient, command: Command, json: bool) -> Res
     Ok(())
 }
 
-async fn pull(client: &mut ControlClient, args: PullArgs, json: bool) -> Result<(), Failure> {
+async fn pull(
+    client: &mut ControlClient,
+    address: &ControlAddress,
+    args: PullArgs,
+    json: bool,
+) -> Result<(), Failure> {
     let Some((peer, path)) = args.path.split_once('/') else {
         return Err(Failure::new(WRONG_INPUT, "the path must be <peer>/<path>"));
     };
-    let to = if args.hash { To::HashOnly(true) } else { To::Path(output(&args, path)?) };
+    let to = destination(&args, path, address)?;
     let mode = match args.mode {
         ModeArg::Push => wire::Mode::Push,
         ModeArg::RequestResponse => wire::Mode::RequestResponse,
@@ -103,6 +113,25 @@ async fn pull(client: &mut ControlClient, args: PullArgs, json: bool) -> Result<
         }
     }
     Err(Failure::failed("the daemon ended before the transfer did"))
+}
+
+/// Over TCP a daemon writes only among its own downloads: who asks may be anywhere.
+fn destination(args: &PullArgs, path: &str, address: &ControlAddress) -> Result<To, Failure> {
+    if args.hash {
+        return Ok(To::HashOnly(true));
+    }
+    match (address, &args.output) {
+        (ControlAddress::Unix(_), _) => output(args, path).map(To::Path),
+        (ControlAddress::Tcp { .. }, None) => {
+            let name = path.rsplit('/').next().unwrap_or(path);
+            eprintln!("to `{name}` among the downloads of the daemon, in its state directory");
+            Ok(To::Download(name.to_owned()))
+        }
+        (ControlAddress::Tcp { .. }, Some(_)) => Err(Failure::new(
+            WRONG_INPUT,
+            "over TCP the daemon writes only among its downloads; leave --output out, or use --hash",
+        )),
+    }
 }
 
 /// An absolute path, for the daemon runs elsewhere.

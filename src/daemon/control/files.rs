@@ -9,7 +9,7 @@ use tonic::Status;
 use crate::daemon::core::Core;
 use crate::proto::control as wire;
 use crate::proto::control::digest_request::File as Which;
-use crate::sample::Sample;
+use crate::sample::{Entropy, Sample};
 use crate::source::{SharePath, check_name};
 use crate::transfer::limits::CHUNK_BYTES_MAX;
 use crate::transfer::pull::PARTIAL_PREFIX;
@@ -29,7 +29,8 @@ pub(super) async fn make_sample(
     core: &Core,
     request: wire::MakeSampleRequest,
 ) -> Result<wire::MakeSampleReply, Status> {
-    let wire::MakeSampleRequest { path, size_bytes, seed } = request;
+    let entropy = entropy(request.entropy)?;
+    let wire::MakeSampleRequest { path, size_bytes, seed, entropy: _ } = request;
     let path = SharePath::parse(&path)?;
     let file = core.source.directory().join(path.as_str());
     let directory = file.parent().unwrap_or_else(|| core.source.directory()).to_owned();
@@ -39,7 +40,7 @@ pub(super) async fn make_sample(
             .prefix(PARTIAL_PREFIX)
             .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
             .tempfile_in(&directory)?;
-        let mut sample = Sample::new(seed, size_bytes);
+        let mut sample = Sample::of(entropy, seed, size_bytes);
         let mut hasher = blake3::Hasher::new();
         while let Some(block) = sample.next_block() {
             hasher.update(block);
@@ -50,6 +51,16 @@ pub(super) async fn make_sample(
     })
     .await?;
     Ok(wire::MakeSampleReply { blake3: digest.as_bytes().to_vec() })
+}
+
+/// A number that is none of ours would make other bytes than were asked for.
+fn entropy(number: i32) -> Result<Entropy, Status> {
+    match wire::Entropy::try_from(number) {
+        Ok(wire::Entropy::Unspecified | wire::Entropy::Random) => Ok(Entropy::Random),
+        Ok(wire::Entropy::Text) => Ok(Entropy::Text),
+        Ok(wire::Entropy::Zeros) => Ok(Entropy::Zeros),
+        Err(_) => Err(Status::invalid_argument(format!("there is no entropy {number}"))),
+    }
 }
 
 /// Digests a file from disk.

@@ -12,7 +12,7 @@ use crate::testbed::contract::{
     CONTROL_PORT, DAEMON_PATH, IMAGE_DEFAULT, MOUNT_DIR, OTLP_PORT, PEER_PORT, PROXY_API_PORT,
     SHARE_DIR, STATE_DIR, TESTBED_PATH, TOKEN_DIR, TOKEN_FILE, env, label,
 };
-use crate::testbed::plan::{PeerPlan, Plan, StepPlan};
+use crate::testbed::plan::{CellPlan, PeerPlan, Plan, StepPlan};
 
 /// Service and host name of the proxy.
 const PROXY: &str = "proxy";
@@ -173,10 +173,10 @@ fn room(plan: &Plan, peer: &PeerPlan) -> (u64, u64) {
     let mut read: Vec<usize> = plan
         .cells
         .iter()
-        .flat_map(|cell| &cell.steps)
+        .flat_map(CellPlan::parts)
         .filter_map(|step| match step {
             StepPlan::Transfer(transfer) if transfer.to == peer.name => Some(transfer.sample),
-            StepPlan::Transfer(_) | StepPlan::Rekey { .. } => None,
+            _ => None,
         })
         .collect();
     read.sort_unstable();

@@ -1,13 +1,14 @@
 //! Daemons and proxies of the process runtime that outlived their owner.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::time::{sleep, timeout};
 
-use super::{Leftover, Options, Report, judge};
-use crate::testbed::runtime::environment::RUN_ID_VARIABLE;
+use super::{Claim, Leftover, Options, Report, Swept, Verdict, judge};
+use crate::testbed::runtime::environment::{DIRECTORY_VARIABLE, RUN_ID_VARIABLE};
 use crate::testbed::runtime::owner::OWNER_VARIABLE;
 use crate::testbed::runtime::procfs;
 
@@ -23,18 +24,28 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(10);
 pub(super) struct Owned {
     pub(super) pid: u32,
     pub(super) start_ticks: u64,
-    pub(super) run_id: String,
-    pub(super) owner: String,
+    pub(super) said: Said,
 }
 
-pub(super) async fn sweep(options: Options, report: &mut Report) {
+/// What stands in its environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Said {
+    pub(super) run_id: String,
+    pub(super) owner: String,
+    /// The run's directory, where it is told.
+    pub(super) directory: Option<PathBuf>,
+}
+
+pub(super) async fn sweep(options: Options, report: &mut Report, swept: &mut Swept) {
     for process in find() {
-        let verdict = judge(Some(&process.owner), options.all);
-        let leftover = Leftover {
-            kind: "process",
-            name: process.pid.to_string(),
-            run_id: process.run_id.clone(),
-        };
+        let Said { run_id, owner, directory } = &process.said;
+        let directory = directory.as_deref();
+        let verdict = judge(Claim { owner: Some(owner), run_id, directory }, options.all);
+        let leftover =
+            Leftover { kind: "process", name: process.pid.to_string(), run_id: run_id.clone() };
+        if verdict == Verdict::Remove {
+            swept.add(directory, run_id);
+        }
         if report.decide(verdict, leftover.clone()) {
             let outcome = end(&process).await;
             report.record(leftover, outcome);
@@ -53,24 +64,27 @@ pub(super) fn find() -> Vec<Owned> {
 fn read(pid: u32) -> Option<Owned> {
     let start_ticks = procfs::start_ticks(pid)?;
     let environ = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
-    let (run_id, owner) = owned(&environ)?;
-    Some(Owned { pid, start_ticks, run_id, owner })
+    Some(Owned { pid, start_ticks, said: owned(&environ)? })
 }
 
-/// Run id and owner from an environment that has both.
-pub(super) fn owned(environ: &[u8]) -> Option<(String, String)> {
+/// From an environment that has run id and owner.
+pub(super) fn owned(environ: &[u8]) -> Option<Said> {
     let value = |wanted: &str| {
         procfs::parse_environ(environ)
             .find(|(name, _)| *name == wanted)
             .map(|(_, value)| value.to_owned())
     };
-    Some((value(RUN_ID_VARIABLE)?, value(OWNER_VARIABLE)?))
+    Some(Said {
+        run_id: value(RUN_ID_VARIABLE)?,
+        owner: value(OWNER_VARIABLE)?,
+        directory: value(DIRECTORY_VARIABLE).map(PathBuf::from),
+    })
 }
 
 /// By a descriptor, so that a reused id cannot hit a stranger.
 async fn end(process: &Owned) -> Result<(), String> {
     let failed = |what: &str, error: &dyn std::fmt::Display| {
-        format!("{what} process {} of run {}: {error}", process.pid, process.run_id)
+        format!("{what} process {} of run {}: {error}", process.pid, process.said.run_id)
     };
     let pid = i32::try_from(process.pid)
         .ok()

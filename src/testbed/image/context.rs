@@ -1,11 +1,13 @@
 //! What the engine is sent: a Dockerfile and the file system to copy. Pure.
 
+use std::fs::File;
 use std::io;
+use std::path::Path;
 
 use tar::{Builder, EntryType, Header};
 
-/// No base image. The `/dropd` of the copied tree is a link to `/dropbed`, which
-/// looks at the name that it was started under.
+/// No base image. The `/dropd` of the copied tree is another peer, or a link to
+/// `/dropbed`, which looks at the name that it was started under.
 const DOCKERFILE: &str =
     "FROM scratch\nCOPY rootfs/ /\nENV PATH=/\nCMD [\"/dropbed\", \"--help\"]\n";
 
@@ -20,32 +22,45 @@ const DIRECTORIES: [(&str, u32); 7] = [
     ("tmp", 0o1777),
 ];
 
-/// Same executable, same layout, same digest: hexadecimal BLAKE3.
-pub(super) fn digest(executable: &[u8]) -> String {
+/// Same executables, same layout, same digest: hexadecimal BLAKE3.
+///
+/// # Errors
+/// One of the files cannot be read.
+pub(super) fn digest(executable: &Path, peer: Option<&Path>) -> io::Result<String> {
     let mut hasher = blake3::Hasher::new();
     hasher.update(DOCKERFILE.as_bytes());
     for (name, mode) in DIRECTORIES {
         hasher.update(name.as_bytes());
         hasher.update(&mode.to_le_bytes());
     }
-    hasher.update(executable);
-    hasher.finalize().to_hex().to_string()
+    if let Some(peer) = peer {
+        // With its length: no other division of the same bytes is the same image.
+        let file = File::open(peer)?;
+        hasher.update(&file.metadata()?.len().to_le_bytes()).update_reader(file)?;
+    }
+    hasher.update_reader(File::open(executable)?)?;
+    Ok(hasher.finalize().to_hex().to_string())
 }
 
 /// The build context, as a tar archive. Times are zero, so it is reproducible.
 ///
 /// # Errors
 /// An executable too large for the format.
-pub(super) fn archive(executable: &[u8]) -> io::Result<Vec<u8>> {
-    let mut archive = Builder::new(Vec::with_capacity(executable.len() + (1 << 16)));
+pub(super) fn archive(executable: &[u8], peer: Option<&[u8]>) -> io::Result<Vec<u8>> {
+    let peer_bytes = peer.map_or(0, <[u8]>::len);
+    let mut archive = Builder::new(Vec::with_capacity(executable.len() + peer_bytes + (1 << 16)));
     append(&mut archive, "Dockerfile", EntryType::Regular, 0o644, DOCKERFILE.as_bytes())?;
     append(&mut archive, "rootfs", EntryType::Directory, 0o755, &[])?;
     for (name, mode) in DIRECTORIES {
         append(&mut archive, &format!("rootfs/{name}"), EntryType::Directory, mode, &[])?;
     }
     append(&mut archive, "rootfs/dropbed", EntryType::Regular, 0o755, executable)?;
-    let mut link = header(EntryType::Symlink, 0o777, 0);
-    archive.append_link(&mut link, "rootfs/dropd", "dropbed")?;
+    if let Some(peer) = peer {
+        append(&mut archive, "rootfs/dropd", EntryType::Regular, 0o755, peer)?;
+    } else {
+        let mut link = header(EntryType::Symlink, 0o777, 0);
+        archive.append_link(&mut link, "rootfs/dropd", "dropbed")?;
+    }
     archive.into_inner()
 }
 

@@ -40,13 +40,37 @@ fn this_repository_links_statically() {
 
 #[test]
 fn a_dynamic_executable_is_refused_with_a_way_out() {
-    let error = check_static(Path::new("/x"), &executable(&[3])).unwrap_err();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), executable(&[3])).unwrap();
+    let error = check_static(file.path(), OWN_HINT).unwrap_err();
     assert!(matches!(&error, RuntimeError::Environment { hint, .. } if hint.contains(".cargo")));
 }
 
 #[test]
+fn a_peer_takes_the_place_of_the_daemon() {
+    let archive = context::archive(b"program", Some(b"peer")).unwrap();
+    let mut found = BTreeMap::new();
+    for entry in tar::Archive::new(archive.as_slice()).entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).unwrap();
+        found.insert(entry.path().unwrap().display().to_string(), bytes);
+    }
+    assert_eq!(found["rootfs/dropbed"], b"program");
+    assert_eq!(found["rootfs/dropd"], b"peer");
+}
+
+#[test]
+fn each_peer_has_an_image_of_its_own() {
+    let name = peer_image(Path::new("/a/peer"));
+    assert!(name.starts_with("dropbed:peer-") && name.len() < 64, "{name}");
+    assert_eq!(name, peer_image(Path::new("/a/peer")));
+    assert_ne!(name, peer_image(Path::new("/b/peer")));
+}
+
+#[test]
 fn the_context_holds_one_executable_under_two_names() {
-    let archive = context::archive(b"program").unwrap();
+    let archive = context::archive(b"program", None).unwrap();
     let mut entries = BTreeMap::new();
     for entry in tar::Archive::new(archive.as_slice()).entries().unwrap() {
         let mut entry = entry.unwrap();
@@ -63,13 +87,40 @@ fn the_context_holds_one_executable_under_two_names() {
     for directory in ["rootfs/mnt/dropd", "rootfs/run/dropbed", "rootfs/state", "rootfs/share"] {
         assert!(entries.contains_key(directory), "{directory}");
     }
-    assert_eq!(archive, context::archive(b"program").unwrap());
+    assert_eq!(archive, context::archive(b"program", None).unwrap());
 }
 
 #[test]
 fn the_digest_follows_the_executable() {
-    assert_eq!(context::digest(b"a"), context::digest(b"a"));
-    assert_ne!(context::digest(b"a"), context::digest(b"b"));
+    let directory = tempfile::tempdir().unwrap();
+    let file = |bytes: &str| {
+        let path = directory.path().join(bytes);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    let digest = |executable: &str, peer: Option<&str>| {
+        context::digest(&file(executable), peer.map(file).as_deref()).unwrap()
+    };
+    assert_eq!(digest("a", None), digest("a", None));
+    assert_ne!(digest("a", None), digest("b", None));
+    assert_ne!(digest("a", Some("b")), digest("a", None));
+    assert_ne!(digest("bc", Some("a")), digest("c", Some("ab")));
+}
+
+#[test]
+fn an_image_of_another_executable_is_told_with_both() {
+    let of = |version: &str, digest: &str| Origin::of(version, digest, "bbbbbbbbbbbbbbbb");
+    assert_eq!(of("0.1.0", "bbbbbbbbbbbbbbbb"), Origin::ThisExecutable);
+    assert_eq!(Origin::ThisExecutable.warning("mine:1"), None);
+    let other = of("0.0.9", "aaaaaaaaaaaaaaaa").warning("mine:1").unwrap();
+    for word in ["mine:1", "0.0.9", "aaaaaaaaaaaa", env!("CARGO_PKG_VERSION"), "bbbbbbbbbbbb"] {
+        assert!(other.contains(word), "{word}: {other}");
+    }
+    assert!(other.contains("unset DROPBED_IMAGE"), "the way out: {other}");
+    let early = of("", "aaaaaaaaaaaaaaaa").warning("mine:1").unwrap();
+    assert!(early.contains("does not say") && early.contains("aaaaaaaaaaaa"), "{early}");
+    let foreign = of("", "").warning("mine:1").unwrap();
+    assert!(foreign.contains("mine:1") && foreign.contains("does not say"), "{foreign}");
 }
 
 proptest! {

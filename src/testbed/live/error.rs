@@ -1,7 +1,6 @@
 //! Why something could not be done to a live link.
 
-use std::path::PathBuf;
-
+use super::find::FindError;
 use crate::cli::exit::Exit;
 use crate::testbed::scenario::ScenarioError;
 use crate::toxiproxy::client::ClientError;
@@ -9,34 +8,9 @@ use crate::toxiproxy::client::ClientError;
 /// What was attempted on what, why it failed, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LinkError {
-    /// Nothing to work on.
-    #[error(
-        "no run is live in {}\n  hint: start one with `dropbed run FILE --hold`, name its \
-         directory with --run or the directory of runs with --out, or a proxy server with --proxy",
-        out.display()
-    )]
-    NoRun {
-        /// Where was looked.
-        out: PathBuf,
-    },
-    /// Too much to work on.
-    #[error("several runs are live in {}\n  hint: choose one with {}", out.display(), choices(found))]
-    SeveralRuns {
-        /// Where was looked.
-        out: PathBuf,
-        /// Their directories.
-        found: Vec<PathBuf>,
-    },
-    /// The directory that was named is none of a live run.
-    #[error("no run is live in {}: {why}\n  hint: {hint}", directory.display())]
-    NotLive {
-        /// As given.
-        directory: PathBuf,
-        /// In words.
-        why: String,
-        /// What to do.
-        hint: &'static str,
-    },
+    /// No topology to work on, or not one alone.
+    #[error("{0}")]
+    Find(#[from] FindError),
     /// A link that is not there.
     #[error("there is no link `{name}` at {at}\n  hint: {hint}")]
     UnknownLink {
@@ -78,9 +52,8 @@ impl LinkError {
     /// What the command ends with.
     pub(crate) const fn exit(&self) -> Exit {
         match self {
-            Self::NoRun { .. } | Self::NotLive { .. } => Exit::Environment,
-            Self::SeveralRuns { .. }
-            | Self::UnknownLink { .. }
+            Self::Find(error) => error.exit(),
+            Self::UnknownLink { .. }
             | Self::Change { .. }
             | Self::NoDaemons { .. }
             | Self::Proxy(ClientError::BaseUrl { .. } | ClientError::NotBundled { .. }) => {
@@ -92,12 +65,6 @@ impl LinkError {
             Self::Proxy(_) | Self::Daemon(_) => Exit::Harness,
         }
     }
-}
-
-fn choices(found: &[PathBuf]) -> String {
-    let flags: Vec<String> =
-        found.iter().map(|directory| format!("`--run {}`", directory.display())).collect();
-    flags.join(" or ")
 }
 
 #[cfg(test)]

@@ -2,16 +2,15 @@
 //! one.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
 
+use super::LinkPlace;
 use super::change::{self, Change, Edit};
 use super::error::LinkError;
-use super::find::{self, Found};
+use super::find::{self, Found, Which};
 use super::view::LinkView;
-use super::{LinkPlace, Phase};
 use crate::testbed::events::Events;
 use crate::testbed::topology::suggest;
 use crate::toxiproxy::api::{Proxy, ProxyUpdate, Toxic};
@@ -26,10 +25,8 @@ pub(crate) type Proxies = BTreeMap<String, Proxy>;
 /// Which run, or which server, as the command line says.
 #[derive(Clone, Debug)]
 pub(crate) struct Where {
-    /// A run's directory.
-    pub(crate) run: Option<PathBuf>,
-    /// A directory of runs, looked at without `run` and `proxy`.
-    pub(crate) out: PathBuf,
+    /// Looked for without `proxy`.
+    pub(crate) which: Which,
     /// Base URL of any Toxiproxy server's API.
     pub(crate) proxy: Option<String>,
 }
@@ -57,14 +54,11 @@ pub(crate) enum Action {
 
 impl Site {
     /// Finds the run or takes the server.
-    pub(crate) fn open(at: &Where) -> Result<Self, LinkError> {
+    pub(crate) async fn open(at: &Where) -> Result<Self, LinkError> {
         let (api, found) = if let Some(url) = &at.proxy {
             (url.clone(), None)
         } else {
-            let found = match &at.run {
-                Some(run) => find::at(run)?,
-                None => find::below(&at.out)?,
-            };
+            let found = find::find(&at.which).await?;
             (found.live.proxy_api.clone(), Some(found))
         };
         let client = Client::new(&api)?.with_deadline(CALL_DEADLINE);
@@ -73,12 +67,9 @@ impl Site {
 
     /// A warning, when the run is in the middle of its figures.
     pub(crate) fn disturbs(&self) -> Option<String> {
-        let found = self.found.as_ref().filter(|found| found.live.phase == Phase::Measuring)?;
-        let run_id = &found.live.run_id;
-        Some(format!(
-            "the run {run_id} is measuring: this spoils the figures of its running cell, and its \
-             next probe of the link may end it; `dropbed run --hold` waits after the scenario"
-        ))
+        let live = &self.found.as_ref()?.live;
+        let warning = live.disturbs()?;
+        Some(format!("{warning}, and its next probe of the link may end it"))
     }
 
     /// All links: those of the run in its order, then other proxies of the server.

@@ -3,16 +3,17 @@ use std::os::unix::fs::PermissionsExt as _;
 use super::*;
 use crate::testbed::plan::OneWay;
 use crate::testbed::runtime::ControlAddress;
+use crate::testbed::runtime::part::Place;
 
 /// A run of this process with the links of two peers that both dial.
-pub(super) fn live() -> Live {
+pub(in crate::testbed) fn live() -> Live {
     let way = OneWay { latency_us: 25_000, ..OneWay::default() };
     let place = |dialler: &str, listener: &str, port| LinkPlace {
         plan: LinkPlan {
-            name: format!("{dialler}:{listener}"),
-            dialler: dialler.to_owned(),
-            listener: listener.to_owned(),
-            port,
+            name: format!("{dialler}:{listener}").into(),
+            dialler: dialler.into(),
+            listener: listener.into(),
+            port: Some(port),
             shape: Shape { up: way, down: way },
         },
         listen: format!("127.0.0.1:{port}"),
@@ -24,15 +25,46 @@ pub(super) fn live() -> Live {
     let control = ControlAddress::Tcp { address: "a:4601".into(), token: "secret".into() };
     Live {
         schema: SCHEMA,
+        name: "x".to_owned(),
+        file: "/topologies/x.yaml".into(),
         run_id: "20260101-000000-x-00000000".to_owned(),
         owner: Owner::current().to_string(),
         runtime: "process".to_owned(),
         started_unix_ns: 0,
         phase: Phase::Measuring,
         proxy_api: "http://127.0.0.1:8474".to_owned(),
+        link_hosts: LinkHosts { bind: "b".into(), dial: "d".into(), fixed_ports: false },
         links: vec![place("a", "b", 21_000), place("b", "a", 21_001)],
         peers: vec![PeerEndpoint { name: "a".into(), control, upstream: "127.0.0.2:4600".into() }],
+        parts: vec![PartPlace { name: "a".into(), place: Place::Elsewhere }],
     }
+}
+
+#[test]
+fn what_is_kept_stands_without_its_maker_until_the_machine_restarts() {
+    let directory = tempfile::tempdir().unwrap();
+    LiveFile::create(directory.path(), live()).unwrap().keep().unwrap();
+    let kept = Live::read(directory.path()).unwrap();
+    assert_eq!(kept.phase, Phase::Up);
+    let gone = Owner { start_ticks: 1, ..Owner::current() };
+    let kept = Live { owner: gone.to_string(), ..kept };
+    assert_eq!(kept.liveness(), Liveness::Alive);
+    let earlier = Owner { boot_id: "another".to_owned(), ..gone };
+    assert_eq!(Live { owner: earlier.to_string(), ..kept.clone() }.liveness(), Liveness::Gone);
+
+    let mut file = LiveFile::adopt(directory.path(), kept.clone());
+    file.end().unwrap();
+    let ending = Live::read(directory.path()).unwrap();
+    assert_eq!((ending.phase, ending.liveness()), (Phase::Ending, Liveness::Alive));
+    let dead = Owner { start_ticks: 1, ..Owner::current() }.to_string();
+    let dead = Live { owner: dead, ..ending };
+    assert_eq!((dead.liveness(), dead.is_to_remove()), (Liveness::Gone, true));
+    drop(file);
+
+    LiveFile::adopt(directory.path(), kept.clone());
+    assert!(directory.path().join(FILE).exists());
+    LiveFile::adopt(directory.path(), kept).remove();
+    assert!(!directory.path().join(FILE).exists());
 }
 
 #[test]
@@ -60,7 +92,7 @@ fn another_schema_is_not_guessed_at() {
     let newer = Live { schema: SCHEMA + 1, ..live() };
     let _file = LiveFile::create(directory.path(), newer).unwrap();
     let error = Live::read(directory.path()).unwrap_err().to_string();
-    assert!(error.contains("schema 2"), "{error}");
+    assert!(error.contains(&format!("schema {}", SCHEMA + 1)), "{error}");
 }
 
 #[test]

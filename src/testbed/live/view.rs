@@ -55,8 +55,8 @@ impl LinkView {
     ) -> Self {
         Self {
             name: proxy.name,
-            dialler: place.map(|place| place.plan.dialler.clone()),
-            listener: place.map(|place| place.plan.listener.clone()),
+            dialler: place.map(|place| place.plan.dialler.to_string()),
+            listener: place.map(|place| place.plan.listener.to_string()),
             listen: proxy.listen,
             dial: place.map(|place| place.dial.clone()),
             host: place.and_then(|place| place.host.clone()),

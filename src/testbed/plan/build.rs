@@ -1,14 +1,15 @@
 //! From topology to plan: pure, and the same on every machine.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::Read as _;
 use std::path::Path;
 
 use super::seed::derive;
-use super::{CellPlan, LinkPlan, Plan, SamplePlan, StepPlan, Turn};
-use crate::testbed::contract::LINK_PORT_FIRST;
+use super::{
+    CellPlan, Entropy, LinkPlan, Name, NetworkPlan, Plan, SamplePlan, StartPlan, StepPlan, Turn,
+    estimate, limits, links, needs,
+};
 use crate::testbed::topology::{
-    Cell, Diagnostic, Diagnostics, Run, Scene, Topology, defaults, tree,
+    Cell, Diagnostic, Diagnostics, Link, Run, Scene, Topology, defaults, source,
 };
 
 /// The variable whose values are compared with each other: cells that differ in
@@ -22,12 +23,8 @@ const COMPARED_VARIABLE: &str = "mode";
 ///
 /// Everything that is wrong with file and arguments, at once.
 pub fn load(path: &Path, sets: &[String]) -> Result<(Topology, Plan), Diagnostics> {
-    let name = path.display().to_string();
-    let text = read(path).map_err(|error| {
-        let message = format!("cannot read the topology {name}: {error}");
-        Diagnostics::unreadable(&name, message, "give the path of a topology file (YAML)")
-    })?;
-    let topology = Topology::parse(&name, &text, sets)?;
+    let file = source::read(path)?;
+    let topology = Topology::parse(&file.name, &file.text, sets)?;
     let plan = plan(&topology)?;
     Ok((topology, plan))
 }
@@ -46,26 +43,38 @@ pub fn plan(topology: &Topology) -> Result<Plan, Diagnostics> {
     if !found.is_empty() {
         return Err(topology.diagnostics(found));
     }
-    let cells: Vec<CellPlan> =
-        topology.cells().iter().map(|cell| cell_plan(cell, &samples)).collect();
+    let links = links(scene);
+    let mut cells: Vec<CellPlan> = Vec::with_capacity(topology.cells().len());
+    for cell in topology.cells() {
+        let cell = cell_plan(cell, &samples, cells.last());
+        cells.push(cell);
+    }
+    let order = order(scene.seed, &scene.run, &cells);
+    let estimate = estimate::estimate(&estimate::Facts {
+        peers: scene.peers.len(),
+        cells: &cells,
+        order: &order,
+        samples: &samples.list,
+        links: links.len(),
+        index: &|dialler, listener| {
+            scene.links.find(scene.roll.find(dialler)?, scene.roll.find(listener)?)
+        },
+    });
     Ok(Plan {
         name: scene.name.clone(),
         seed: scene.seed,
+        limits: limits::limits(scene.peers.len(), links.len()),
+        networks: NetworkPlan::of(scene.range, &scene.peers),
+        rights: needs::rights(&scene.peers),
+        start: StartPlan::ALL.to_vec(),
         peers: scene.peers.clone(),
-        links: links(scene),
-        order: order(scene.seed, &scene.run, &cells),
+        links,
+        order,
         samples: samples.list,
         cells,
         deadline_ms: scene.run.deadline_ms,
+        estimate,
     })
-}
-
-/// At most one byte more than a topology may have: the parser then says so.
-fn read(path: &Path) -> std::io::Result<String> {
-    let limit = tree::FILE_BYTES_MAX as u64 + 1;
-    let mut text = String::new();
-    std::fs::File::open(path)?.take(limit).read_to_string(&mut text)?;
-    Ok(text)
 }
 
 /// The files of all cells: a cell may have files of its own.
@@ -80,13 +89,21 @@ fn samples(seed: u64, cells: &[Cell], found: &mut Vec<Diagnostic>) -> Samples {
     for file in cells.iter().flat_map(|cell| &cell.dataset) {
         let key = (file.peer.clone(), file.path.clone());
         if let Some(index) = samples.index.get(&key) {
-            let known = samples.list[*index].size_bytes;
-            if known != file.size_bytes {
-                let message = format!(
-                    "`{}` would be {known} bytes in one cell and {} in another",
-                    file.path, file.size_bytes
-                );
+            let known = &samples.list[*index];
+            let differs = if known.size_bytes != file.size_bytes {
+                Some(format!(
+                    "would be {} bytes in one cell and {} in another",
+                    known.size_bytes, file.size_bytes
+                ))
+            } else if known.entropy != file.entropy {
+                let [known, other] = [known.entropy, file.entropy].map(Entropy::name);
+                Some(format!("would be {known} in one cell and {other} in another"))
+            } else {
+                None
+            };
+            if let Some(differs) = differs {
                 let hint = "put the variable into the path too: `big-${size}.bin`";
+                let message = format!("`{}` {differs}", file.path);
                 found.push(Diagnostic::new(file.span, message).hint(hint));
             }
             continue;
@@ -96,6 +113,7 @@ fn samples(seed: u64, cells: &[Cell], found: &mut Vec<Diagnostic>) -> Samples {
             peer: file.peer.clone(),
             path: file.path.clone(),
             size_bytes: file.size_bytes,
+            entropy: file.entropy,
             seed: derive(seed, &["sample", &file.peer, &file.path]),
         });
     }
@@ -112,41 +130,50 @@ fn check_turns(topology: &Topology, found: &mut Vec<Diagnostic>) {
             topology.cells().len()
         );
         let hint = format!("at most {} turns", defaults::TURNS_MAX);
-        found.push(Diagnostic { span: None, message, hint: Some(hint) });
+        found.push(Diagnostic::nowhere(message).hint(hint));
     }
 }
 
 fn links(scene: &Scene) -> Vec<LinkPlan> {
-    let ports = LINK_PORT_FIRST..;
-    scene
-        .links
-        .iter()
-        .zip(ports)
-        .map(|(link, port)| LinkPlan {
-            name: link.name(),
-            dialler: link.dialler.clone(),
-            listener: link.listener.clone(),
-            port,
+    let names: Vec<Name> = scene.peers.iter().map(|peer| peer.name.as_str().into()).collect();
+    let plan = |(index, link): (usize, &Link)| {
+        let [dialler, listener] = [link.dialler, link.listener].map(|peer| &names[peer as usize]);
+        LinkPlan {
+            name: [&**dialler, ":", &**listener].concat().into(),
+            dialler: dialler.clone(),
+            listener: listener.clone(),
+            port: links::port(index),
             shape: link.shape,
-        })
-        .collect()
+        }
+    };
+    scene.links.list.iter().enumerate().map(plan).collect()
 }
 
-fn cell_plan(cell: &Cell, samples: &Samples) -> CellPlan {
-    let steps = cell
-        .steps
-        .iter()
-        .map(|step| match step {
-            StepPlan::Transfer(transfer) => {
-                let file = &cell.dataset[transfer.sample];
-                let key = (file.peer.clone(), file.path.clone());
-                let sample = samples.index[&key];
-                StepPlan::Transfer(super::TransferPlan { sample, ..transfer.clone() })
-            }
-            StepPlan::Rekey { .. } => step.clone(),
-        })
-        .collect();
-    CellPlan { values: cell.values.clone(), shapes: cell.shapes.clone(), steps }
+/// Cells that shape all links alike share the shapes.
+fn cell_plan(cell: &Cell, samples: &Samples, before: Option<&CellPlan>) -> CellPlan {
+    let same = before.map(|before| &before.shapes).filter(|shapes| **shapes == cell.shapes);
+    CellPlan {
+        values: cell.values.clone(),
+        shapes: same.unwrap_or(&cell.shapes).clone(),
+        steps: cell.steps.iter().map(|step| step_plan(cell, samples, step)).collect(),
+    }
+}
+
+/// The step with the index of its file in the plan in place of that in the cell.
+fn step_plan(cell: &Cell, samples: &Samples, step: &StepPlan) -> StepPlan {
+    match step {
+        StepPlan::Transfer(transfer) => {
+            let file = &cell.dataset[transfer.sample];
+            let key = (file.peer.clone(), file.path.clone());
+            let sample = samples.index[&key];
+            StepPlan::Transfer(super::TransferPlan { sample, ..transfer.clone() })
+        }
+        StepPlan::Rekey { .. } => step.clone(),
+        StepPlan::Parallel { steps } => {
+            let steps = steps.iter().map(|step| step_plan(cell, samples, step)).collect();
+            StepPlan::Parallel { steps }
+        }
+    }
 }
 
 /// Warm-up blocks first, then the repetitions; every block holds each cell once.

@@ -2,10 +2,19 @@
 
 use std::fmt::Write as _;
 
+use super::estimate::{rounded, seconds};
+use super::needs::Network;
 use super::{
-    LinkPlan, OneWay, PeerPlan, Plan, RateScope, Shape, StepPlan, TransferDestination, TransferPlan,
+    Entropy, LinkPlan, OneWay, PeerPlan, Plan, RateScope, Right, SamplePlan, Shape, StepPlan,
+    TransferDestination, TransferPlan,
 };
 use crate::testbed::topology::units::{DurationUs, RateBits, SizeBytes};
+
+/// Longer paths are cut off: one would make a whole column as wide.
+const PATH_CHARS_MAX: usize = 60;
+
+/// More rows of one kind than this tell nobody anything.
+const ROWS_MAX: usize = 40;
 
 /// The plan as JSON; equal plans give equal bytes.
 pub fn json(plan: &Plan) -> String {
@@ -27,42 +36,79 @@ pub fn render(plan: &Plan) -> String {
 fn write_plan(plan: &Plan, out: &mut String) -> std::fmt::Result {
     writeln!(out, "{} (seed {})", plan.name, plan.seed)?;
     writeln!(out, "\npeers")?;
-    table(out, plan.peers.iter().map(peer_row));
+    capped(out, &plan.peers, "peers", peer_row);
     writeln!(out, "\nlinks (dialler -> listener; up is from the dialler)")?;
-    table(out, plan.links.iter().map(link_row));
+    capped(out, &plan.links, "links", link_row);
     if !plan.samples.is_empty() {
         writeln!(out, "\nfiles")?;
-        let row = |sample: &super::SamplePlan| {
-            vec![
-                format!("{}/{}", sample.peer, sample.path),
-                SizeBytes(sample.size_bytes).to_string(),
-            ]
-        };
-        table(out, plan.samples.iter().map(row));
+        capped(out, &plan.samples, "files", sample_row);
     }
-    write_needs(plan, out)?;
+    write_containers(plan, out)?;
+    write_start(plan, out)?;
     write_cells(plan, out)?;
-    write_runs(plan, out)
+    write_runs(plan, out)?;
+    write_estimate(plan, out)
 }
 
 /// What a container engine would be asked for.
-fn write_needs(plan: &Plan, out: &mut String) -> std::fmt::Result {
+fn write_containers(plan: &Plan, out: &mut String) -> std::fmt::Result {
     let peers = plan.peers.len();
     writeln!(out, "\nwith containers")?;
     writeln!(out, "  {} containers: {peers} peers and a proxy", peers + 1)?;
-    writeln!(out, "  {} networks: one for each peer, and one for control", peers + 1)?;
-    let names = |wanted: &dyn Fn(&PeerPlan) -> bool| -> String {
-        let names: Vec<&str> =
-            plan.peers.iter().filter(|peer| wanted(peer)).map(|peer| peer.name.as_str()).collect();
-        names.join(", ")
+    writeln!(out, "  {} networks out of {}:", plan.networks.list.len(), plan.networks.range)?;
+    let row = |network: &Network| {
+        vec![
+            format!("  {}", network.name),
+            format!("/{}", network.prefix),
+            match &network.peer {
+                Some(peer) => format!("{peer} and the proxy"),
+                None => "control and telemetry of all".to_owned(),
+            },
+        ]
     };
-    let least = names(&|peer| peer.mount && !peer.privileged);
-    if !least.is_empty() {
-        writeln!(out, "  CAP_SYS_ADMIN, /dev/fuse, AppArmor unconfined: {least}")?;
+    capped(out, &plan.networks.list, "networks", row);
+    let names = |wanted: Right| -> Vec<&str> {
+        let rights = plan.rights.iter().filter(|rights| rights.right == wanted);
+        rights.map(|rights| rights.peer.as_str()).collect()
+    };
+    match names(Right::Fuse).as_slice() {
+        [] => {}
+        peers => {
+            writeln!(out, "  CAP_SYS_ADMIN, /dev/fuse, AppArmor unconfined: {}", enumerated(peers))?
+        }
     }
-    let privileged = names(&|peer| peer.privileged);
-    if !privileged.is_empty() {
-        writeln!(out, "  privileged, with all rights of the host: {privileged}")?;
+    match names(Right::Privileged).as_slice() {
+        [] => Ok(()),
+        peers => writeln!(out, "  privileged, with all rights of the host: {}", enumerated(peers)),
+    }
+}
+
+fn write_start(plan: &Plan, out: &mut String) -> std::fmt::Result {
+    let stages: Vec<&str> = plan.start.iter().map(|stage| stage.name()).collect();
+    writeln!(out, "\nstart\n  {}", stages.join(", then "))
+}
+
+fn write_estimate(plan: &Plan, out: &mut String) -> std::fmt::Result {
+    let estimate = &plan.estimate;
+    writeln!(out, "\nestimate (the least; a slower machine takes longer)")?;
+    let row = |what: &str, start: u64, end: u64, all: u64| {
+        vec![
+            what.to_owned(),
+            format!("{} up", seconds(start)),
+            format!("{} of turns", seconds(estimate.turns_ms)),
+            format!("{} down", seconds(end)),
+            format!("{} in all", seconds(all)),
+        ]
+    };
+    let (start, all) = (estimate.start_processes_ms, estimate.processes_ms());
+    let processes = row("processes", start, estimate.end_processes_ms, all);
+    let (start, all) = (estimate.start_containers_ms, estimate.containers_ms());
+    let containers = row("containers", start, estimate.end_containers_ms, all);
+    table(out, [processes, containers].into_iter());
+    let (memory, disk) = (rounded(estimate.memory_bytes), rounded(estimate.disk_bytes));
+    writeln!(out, "  {memory} of memory, {disk} of disk")?;
+    for limit in &plan.limits {
+        writeln!(out, "\nNOT ADVISED: {limit}")?;
     }
     Ok(())
 }
@@ -75,12 +121,13 @@ fn write_cells(plan: &Plan, out: &mut String) -> std::fmt::Result {
             [] => writeln!(out, "\nsteps")?,
             values => writeln!(out, "\nsteps with {}", values.join(" "))?,
         }
-        for (link, shape) in plan.links.iter().zip(&cell.shapes) {
-            if link.shape != *shape {
-                writeln!(out, "  link {}: {}", link.name, shape_text(shape))?;
-            }
+        let links = plan.links.iter().zip(cell.shapes.iter());
+        let mut differing = links.filter(|(link, shape)| link.shape != **shape);
+        for (link, shape) in differing.by_ref().take(ROWS_MAX) {
+            writeln!(out, "  link {}: {}", link.name, shape_text(shape))?;
         }
-        table(out, cell.steps.iter().map(|step| step_row(plan, step)));
+        more(out, differing.count(), "links");
+        table(out, cell.steps.iter().flat_map(|step| step_rows(plan, step)));
     }
     Ok(())
 }
@@ -103,9 +150,7 @@ fn write_runs(plan: &Plan, out: &mut String) -> std::fmt::Result {
         .iter()
         .map(|turn| format!("{}{}", turn.cell, if turn.warmup { "w" } else { "" }))
         .collect();
-    /// More turns than this tell nobody anything.
-    const TURNS_SHOWN_MAX: usize = 40;
-    let rest = order.len().saturating_sub(TURNS_SHOWN_MAX);
+    let rest = order.len().saturating_sub(ROWS_MAX);
     let shown = order[..order.len() - rest].join(" ");
     match rest {
         0 => writeln!(out, "  order of cells: {shown}")?,
@@ -138,8 +183,38 @@ fn link_row(link: &LinkPlan) -> Vec<String> {
     vec![
         format!("{} -> {}", link.dialler, link.listener),
         shape_text(&link.shape),
-        format!("proxy port {}", link.port),
+        link.port.map_or_else(|| "no proxy port".to_owned(), |port| format!("proxy port {port}")),
     ]
+}
+
+fn sample_row(sample: &SamplePlan) -> Vec<String> {
+    vec![
+        format!("{}/{}", sample.peer, visible(&sample.path)),
+        SizeBytes(sample.size_bytes).to_string(),
+        match sample.entropy {
+            Entropy::Random => String::new(),
+            Entropy::Text | Entropy::Zeros => sample.entropy.name().to_owned(),
+        },
+    ]
+}
+
+/// A path on one line, with what cannot be seen written as an escape.
+fn visible(path: &str) -> String {
+    let plain = !path.contains("  ") && !path.split('/').any(|name| name.trim() != name);
+    let seen =
+        path.chars().all(|c| c == '\\' || c == '"' || c == '\'' || c.escape_debug().len() == 1);
+    let visible = if plain && seen { path.to_owned() } else { format!("{path:?}") };
+    match visible.char_indices().nth(PATH_CHARS_MAX) {
+        Some((end, _)) => format!("{}... ({} bytes)", &visible[..end], path.len()),
+        None => visible,
+    }
+}
+
+/// Some names, and how many others there are.
+fn enumerated(names: &[&str]) -> String {
+    let rest = names.len().saturating_sub(ROWS_MAX);
+    let shown = names[..names.len() - rest].join(", ");
+    if rest == 0 { shown } else { format!("{shown} and {rest} more") }
 }
 
 fn shape_text(shape: &Shape) -> String {
@@ -152,7 +227,7 @@ fn shape_text(shape: &Shape) -> String {
 }
 
 /// `25ms`, or `25ms ±5ms at 10Mbit/s`.
-fn way_text(way: &OneWay) -> String {
+pub(super) fn way_text(way: &OneWay) -> String {
     let mut text = DurationUs(way.latency_us).to_string();
     if way.jitter_us > 0 {
         text += &format!(" ±{}", DurationUs(way.jitter_us));
@@ -166,19 +241,27 @@ fn way_text(way: &OneWay) -> String {
     text
 }
 
-fn step_row(plan: &Plan, step: &StepPlan) -> Vec<String> {
+/// Those that happen together are marked in front.
+fn step_rows(plan: &Plan, step: &StepPlan) -> Vec<Vec<String>> {
+    let mark = if matches!(step, StepPlan::Parallel { .. }) { "| " } else { "" };
+    step.parts().iter().map(|part| step_row(plan, part, mark)).collect()
+}
+
+fn step_row(plan: &Plan, step: &StepPlan, mark: &str) -> Vec<String> {
     match step {
         StepPlan::Transfer(transfer) => vec![
-            transfer.name.clone(),
+            format!("{mark}{}", transfer.name),
             format!("{} -> {}", transfer.from, transfer.to),
             transfer.mode.name().to_owned(),
-            plan.samples[transfer.sample].path.clone(),
+            visible(&plan.samples[transfer.sample].path),
             SizeBytes(plan.samples[transfer.sample].size_bytes).to_string(),
             transfer_details(transfer),
         ],
         StepPlan::Rekey { name, dialler, listener } => {
-            vec![name.clone(), format!("{listener} -> {dialler}"), "rekey".to_owned()]
+            vec![format!("{mark}{name}"), format!("{listener} -> {dialler}"), "rekey".to_owned()]
         }
+        // They are not nested: the decoder refuses that.
+        StepPlan::Parallel { .. } => Vec::new(),
     }
 }
 
@@ -200,6 +283,18 @@ fn transfer_details(transfer: &TransferPlan) -> String {
     }
     details.push(format!("within {}", DurationUs(transfer.deadline_ms * 1000)));
     details.join(", ")
+}
+
+/// A table of the first rows, and how many there are beyond them.
+fn capped<T>(out: &mut String, all: &[T], noun: &str, row: impl Fn(&T) -> Vec<String>) {
+    table(out, all.iter().take(ROWS_MAX).map(row));
+    more(out, all.len().saturating_sub(ROWS_MAX), noun);
+}
+
+fn more(out: &mut String, count: usize, noun: &str) {
+    if count > 0 {
+        let _ = writeln!(out, "  and {count} more {noun} (`--json` has all)");
+    }
 }
 
 /// Left-aligned columns, indented, without trailing blanks.

@@ -4,7 +4,7 @@
 ///
 /// BLAKE3 rather than a generator: adding a part to a topology leaves the seeds
 /// of all others as they were.
-pub(super) fn derive(seed: u64, parts: &[&str]) -> u64 {
+pub(crate) fn derive(seed: u64, parts: &[&str]) -> u64 {
     let mut hasher = blake3::Hasher::new_derive_key("dropbed 2026 plan seeds v1");
     hasher.update(&seed.to_le_bytes());
     for part in parts {

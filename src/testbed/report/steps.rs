@@ -54,7 +54,7 @@ fn transfer_row(transfer: &TransferResult, drifted: bool) -> Vec<String> {
         format!("{:.1}", transfer.megabytes_per_s()),
         millis(transfer.first_byte_ns),
         link_bytes,
-        epochs(transfer.before, transfer.after),
+        transfer.before.zip(transfer.after).map(|(b, a)| epochs(b, a)).unwrap_or_default(),
         transfer.rekey_gap_ns_max.map(millis).unwrap_or_default(),
         if transfer.digest_equal { "equal" } else { "DIFFERS" }.into(),
     ]

@@ -40,8 +40,8 @@ fn transfer(name: &str, mode: TransferMode, rtt_us: u64, wall_ms: u64) -> Transf
         rekey_gap_ns_max: (!request_response).then_some(3 * MS),
         link_bytes: Some((16 << 20) + 50_000),
         traffic: None,
-        before: Epochs { sent: 0, received: 0 },
-        after: Epochs { sent: 1, received: 2 },
+        before: Some(Epochs { sent: 0, received: 0 }),
+        after: Some(Epochs { sent: 1, received: 2 }),
         digest_equal: true,
         rtt_measured_us: rtt_us,
         layers: Some(layers(wall_ms * MS)),
@@ -74,6 +74,7 @@ fn turn(cell: usize, repetition: u32, rtt_us: u64, step: TransferResult) -> Turn
             drifted: false,
         }],
         steps: vec![StepResult::Transfer(Box::new(step))],
+        lacking: Vec::new(),
     }
 }
 

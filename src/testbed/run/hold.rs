@@ -6,14 +6,12 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::directory::RunDirectory;
 use super::{Ending, Record, Standing, keep_spans};
 use crate::telemetry::clock;
-use crate::testbed::events::Events;
+use crate::testbed::bed::Desk;
 use crate::testbed::live::Phase;
 use crate::testbed::report;
 use crate::testbed::runtime::Runtime;
-use crate::testbed::ui::Ui;
 
 /// How often spans are moved from memory to the run's directory: the collector
 /// holds those of some minutes of reads.
@@ -31,12 +29,11 @@ impl Standing {
     pub(super) async fn hold(
         &mut self,
         runtime: &mut dyn Runtime,
-        directory: &RunDirectory,
-        events: &Events,
-        ui: Ui,
+        desk: Desk<'_>,
         record: &mut Record,
         mut cancelled: Pin<&mut impl Future<Output = ()>>,
     ) -> Ending {
+        let Desk { directory, events, ui } = desk;
         let start_ns = clock::now_ns();
         let held = self.live.as_mut().map(|file| file.update(|live| live.phase = Phase::Held));
         if let Some(Err(error)) = held {
@@ -58,7 +55,9 @@ impl Standing {
                 biased;
                 () = &mut cancelled => break Ending::Done,
                 death = &mut watch => break Ending::Dead(death),
-                _ = ticks.tick() => keep_spans(&self.collector, directory, record),
+                _ = ticks.tick() => {
+                    self.collector.iter().for_each(|spans| keep_spans(spans, directory, record));
+                }
             }
         };
         ui.line("removing what was started ...");

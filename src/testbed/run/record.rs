@@ -6,8 +6,10 @@ use super::directory::RunDirectory;
 use super::host;
 use crate::cli::exit::Exit;
 use crate::telemetry::clock;
+use crate::testbed::bed::{BedError, Desk};
 use crate::testbed::collect::SpanRecord;
 use crate::testbed::events::Events;
+use crate::testbed::live::Facts;
 use crate::testbed::plan::Plan;
 use crate::testbed::result::{Outcome, RunResult, SCHEMA, TurnResult};
 use crate::testbed::runtime::{Death, RuntimeError, RuntimeKind};
@@ -32,8 +34,6 @@ pub(super) struct Record {
     pub(super) failures: Vec<String>,
     pub(super) exit: Exit,
     pub(super) start_ns: u64,
-    /// The same since 1970.
-    pub(super) started_unix_ns: u64,
     /// For how long the run was held.
     pub(super) held_ns: u64,
 }
@@ -68,7 +68,6 @@ impl Record {
             failures: Vec::new(),
             exit: Exit::Pass,
             start_ns,
-            started_unix_ns: clock::unix_ns() - (clock::now_ns() - start_ns),
             held_ns: 0,
         }
     }
@@ -96,6 +95,21 @@ impl Record {
         }
     }
 
+    pub(super) fn warn_all(&mut self, warnings: &[String]) {
+        warnings.iter().for_each(|warning| self.warn_once(warning.clone()));
+    }
+
+    /// What is told of the run while it goes on.
+    pub(super) fn facts<'a>(&'a self, desk: Desk<'a>) -> Facts<'a> {
+        Facts {
+            name: &self.result.name,
+            file: &desk.directory.topology,
+            run_id: &self.result.run_id,
+            runtime: &self.result.runtime,
+            started_unix_ns: desk.events.started_unix_ns(),
+        }
+    }
+
     pub(super) fn warn_live(&mut self, error: &std::io::Error) {
         self.warn_once(format!("cannot write live.json, by which others find the run: {error}"));
     }
@@ -111,9 +125,20 @@ impl Record {
             Exit::Assertion => Outcome::Fail,
             Exit::TimedOut => Outcome::TimedOut,
             Exit::Interrupted => Outcome::Interrupted,
-            Exit::BadInput | Exit::Environment | Exit::Harness => Outcome::Error,
+            Exit::BadInput | Exit::Environment | Exit::Harness | Exit::Command(_) => Outcome::Error,
         };
         RecordEnd { result: self.result, exit: self.exit }
+    }
+}
+
+impl From<BedError> for Ending {
+    fn from(error: BedError) -> Self {
+        match error {
+            BedError::Runtime(error) => Self::Runtime(error),
+            BedError::Telemetry(reason) => Self::Telemetry(reason),
+            BedError::Scenario(error) => Self::Scenario(error),
+            BedError::Dead(death) => Self::Dead(death),
+        }
     }
 }
 

@@ -7,13 +7,14 @@ use std::time::Duration;
 use futures::future::{BoxFuture, join_all, select_all, try_join_all};
 use tokio::time::{sleep, timeout};
 
+use super::part::{PROXY, PartPlace, Place};
 use super::{
-    ControlAddress, Death, PeerEndpoint, RunContext, Runtime, RuntimeError, RuntimeKind, World,
-    control,
+    Claim, ControlAddress, Death, LinkHosts, PeerEndpoint, Prepared, RunContext, Runtime,
+    RuntimeError, RuntimeKind, Spans, Standing, World, control,
 };
 use crate::proto::control::StopRequest;
 use crate::testbed::contract;
-use crate::testbed::plan::Plan;
+use crate::testbed::plan::{PeerPlan, Plan};
 
 mod token;
 
@@ -129,9 +130,11 @@ impl AttachRuntime {
         self.peers.clone_from(&peers);
         Ok(World {
             proxy_api: self.options.proxy_api.clone(),
-            link_bind_host: self.options.link_bind_host.clone(),
-            link_dial_host: self.options.link_dial_host.clone(),
-            fixed_link_ports: true,
+            link_hosts: LinkHosts {
+                bind: self.options.link_bind_host.clone(),
+                dial: self.options.link_dial_host.clone(),
+                fixed_ports: true,
+            },
             peers,
         })
     }
@@ -146,20 +149,53 @@ impl Runtime for AttachRuntime {
     fn prepare<'a>(
         &'a mut self,
         _plan: &'a Plan,
-        _run_id: &'a str,
-    ) -> BoxFuture<'a, Result<String, RuntimeError>> {
+        _context: &'a RunContext,
+    ) -> BoxFuture<'a, Result<Prepared, RuntimeError>> {
         Box::pin(async move {
             token::read_or_create(&self.options.token_file)?;
-            Ok(self.options.otlp_host.clone())
+            let otlp_host = self.options.otlp_host.clone();
+            Ok(Prepared { otlp_host, warnings: Vec::new() })
         })
+    }
+
+    fn resume<'a>(
+        &'a mut self,
+        _plan: Option<&'a Plan>,
+        _standing: &'a Standing,
+        _context: &'a RunContext,
+        _claim: Claim,
+    ) -> BoxFuture<'a, Result<(), RuntimeError>> {
+        Box::pin(std::future::ready(Err(not_ours())))
     }
 
     fn up<'a>(
         &'a mut self,
         plan: &'a Plan,
-        _context: &'a RunContext,
+        _spans: &'a Spans,
     ) -> BoxFuture<'a, Result<World, RuntimeError>> {
         Box::pin(self.wait_for_all(plan))
+    }
+
+    fn start<'a>(
+        &'a mut self,
+        _peers: &'a [PeerPlan],
+        _spans: &'a Spans,
+    ) -> BoxFuture<'a, Result<Vec<PeerEndpoint>, RuntimeError>> {
+        Box::pin(std::future::ready(Err(not_ours())))
+    }
+
+    fn remove<'a>(&'a mut self, _peer: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
+        Box::pin(std::future::ready(Err(not_ours())))
+    }
+
+    fn parts(&self) -> Vec<PartPlace> {
+        let peers = self.peers.iter().map(|peer| peer.name.clone());
+        let names = std::iter::once(PROXY.to_owned()).chain(peers);
+        names.map(|name| PartPlace { name, place: Place::Elsewhere }).collect()
+    }
+
+    fn release(&mut self) {
+        self.peers.clear();
     }
 
     fn watch(&mut self) -> BoxFuture<'_, Death> {
@@ -261,6 +297,13 @@ async fn stop(peer: &PeerEndpoint) -> Result<(), RuntimeError> {
         Err(_) => Err(format!("no answer within {ANSWER_TIMEOUT:?}")),
     };
     outcome.map_err(|why| RuntimeError::Failed(format!("stopping peer {}: {why}", peer.name)))
+}
+
+fn not_ours() -> RuntimeError {
+    RuntimeError::Environment {
+        what: "peers that somebody else started are theirs to start and to stop".to_owned(),
+        hint: "use `--runtime process` or `--runtime docker`".to_owned(),
+    }
 }
 
 fn missing(what: String) -> RuntimeError {

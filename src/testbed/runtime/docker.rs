@@ -7,14 +7,18 @@ use std::time::Duration;
 
 use bollard::Docker;
 use futures::future::BoxFuture;
-use testcontainers::{ContainerAsync, GenericImage};
-use tokio_util::task::AbortOnDropHandle;
+use tokio::time::timeout;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use self::networks::{Management, Networks};
 use self::subnets::Subnet;
-use super::{Death, RunContext, Runtime, RuntimeError, RuntimeKind, World};
+use super::part::{PROXY, PartPlace, Place};
+use super::{
+    Claim, Death, PeerEndpoint, Prepared, RunContext, Runtime, RuntimeError, RuntimeKind, Spans,
+    Standing, World,
+};
 use crate::testbed::contract;
-use crate::testbed::plan::Plan;
+use crate::testbed::plan::{PeerPlan, Plan};
 
 mod containers;
 mod engine;
@@ -25,12 +29,13 @@ mod removal;
 mod rights;
 pub mod subnets;
 
+pub(in crate::testbed) use engine::{API_MIN, check_ports_reach_us, connect};
 pub use engine::{EngineInfo, engine_answers};
-pub(in crate::testbed) use engine::{check_ports_reach_us, connect};
-pub(in crate::testbed) use networks::taken_subnets;
+pub(in crate::testbed) use exits::{death, in_words};
+pub(in crate::testbed) use networks::{Taken, taken_subnets};
 pub(in crate::testbed) use peers::new_token;
-pub(in crate::testbed) use removal::{find_all, label_filter, remove};
-pub(in crate::testbed) use rights::probe_fuse;
+pub(in crate::testbed) use removal::{Found, find_all, label_filter, remove};
+pub(in crate::testbed) use rights::{Rights, probe_rights};
 
 /// Where a run's networks come from unless told otherwise: 4096 of /28, in a
 /// range that engines do not take by default.
@@ -38,6 +43,10 @@ pub const POOL_DEFAULT: &str = "10.213.0.0/16";
 
 /// Overrides [`POOL_DEFAULT`].
 pub const POOL_VARIABLE: &str = "DROPBED_NETWORK_POOL";
+
+/// Bound on waiting for containers whose start was given up: the engine takes a second
+/// or two for one.
+const STARTS_DEADLINE: Duration = Duration::from_secs(15);
 
 /// Bound on what a destructor may take; `gc` does what remains.
 const DROP_DEADLINE: Duration = Duration::from_secs(30);
@@ -47,16 +56,13 @@ const DROP_DEADLINE: Duration = Duration::from_secs(30);
 pub struct DockerOptions {
     /// Name of the image that peers and proxy run.
     pub image: String,
-    /// Where the run's networks come from.
-    pub pool: Subnet,
+    /// Where networks come from, whatever a topology says; none: from where it says.
+    pub pool: Option<Subnet>,
 }
 
 impl Default for DockerOptions {
     fn default() -> Self {
-        Self {
-            image: contract::IMAGE_DEFAULT.to_owned(),
-            pool: POOL_DEFAULT.parse().expect("POOL_DEFAULT is a subnet"),
-        }
+        Self { image: contract::IMAGE_DEFAULT.to_owned(), pool: None }
     }
 }
 
@@ -71,12 +77,20 @@ impl DockerOptions {
             options.image = image;
         }
         if let Ok(pool) = std::env::var(POOL_VARIABLE) {
-            options.pool = pool.parse().map_err(|error| RuntimeError::Environment {
+            let pool = pool.parse().map_err(|error| RuntimeError::Environment {
                 what: format!("{POOL_VARIABLE}: {error}"),
-                hint: format!("unset it for {POOL_DEFAULT}"),
+                hint: format!("unset it for {POOL_DEFAULT}, or what a topology says"),
             })?;
+            options.pool = Some(pool);
         }
         Ok(options)
+    }
+
+    /// Where the networks of a plan come from; [`POOL_DEFAULT`] without a plan.
+    pub fn pool_for(&self, plan: Option<&Plan>) -> Subnet {
+        let range = plan.map_or(POOL_DEFAULT, |plan| &plan.networks.range);
+        // A plan is made from a range that was parsed.
+        self.pool.unwrap_or_else(|| range.parse().expect("the range is a subnet"))
     }
 }
 
@@ -91,19 +105,38 @@ pub struct DockerRuntime {
 #[derive(Debug)]
 struct Run {
     docker: Docker,
-    run_id: String,
+    context: RunContext,
     networks: Networks,
-    /// Proxy first, then peers in the plan's order.
+    /// Proxy first, then peers in the order of their start.
     parts: Vec<Part>,
+    /// Shown by us to every daemon; random, or that of a topology that stands.
+    token: String,
+    /// The engine's id of the proxy, once there is one.
+    proxy_id: String,
+    /// Whether the run itself is another process's making.
+    resumed: bool,
+    /// Containers that the engine is making.
+    starts: TaskTracker,
+    /// Peers of which something may be there, also when their start was given up.
+    begun: Vec<String>,
     exit: Option<AbortOnDropHandle<Death>>,
     death: Option<Death>,
 }
 
 /// A container and what the run calls it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Part {
     name: String,
-    container: ContainerAsync<GenericImage>,
+    id: String,
+}
+
+impl Part {
+    fn of(part: &PartPlace) -> Option<Self> {
+        match &part.place {
+            Place::Container { id, .. } => Some(Self { name: part.name.clone(), id: id.clone() }),
+            Place::Process { .. } | Place::Elsewhere => None,
+        }
+    }
 }
 
 impl DockerRuntime {
@@ -115,24 +148,77 @@ impl DockerRuntime {
     async fn check_and_prepare(
         &mut self,
         plan: &Plan,
-        run_id: &str,
-    ) -> Result<String, RuntimeError> {
+        context: &RunContext,
+    ) -> Result<Prepared, RuntimeError> {
+        let token = new_token()?;
+        let run = self.open(Some(plan), context, token, false).await?;
+        engine::check_image(&run.docker, &self.options.image).await?;
+        let run = self.run.insert(run);
+        // From here on `down` finds by label whatever was made, the probe included.
+        rights::probe(&run.docker, &self.options.image, context, plan).await?;
+        let management = run.networks.create_management(plan.peers.len()).await?;
+        Ok(Prepared { otlp_host: otlp_host(management), warnings: Vec::new() })
+    }
+
+    /// Nothing of it is made yet.
+    async fn open(
+        &self,
+        plan: Option<&Plan>,
+        context: &RunContext,
+        token: String,
+        resumed: bool,
+    ) -> Result<Run, RuntimeError> {
         check_ports_reach_us(std::env::var("DOCKER_HOST").ok().as_deref())?;
         let docker = connect().await?;
-        engine::check_image(&docker, &self.options.image).await?;
-        let networks = Networks::new(docker.clone(), self.options.pool, run_id);
-        let run = self.run.insert(Run {
+        let pool = self.options.pool_for(plan);
+        Ok(Run {
+            networks: Networks::new(docker.clone(), pool, context.clone()),
             docker,
-            run_id: run_id.to_owned(),
-            networks,
+            context: context.clone(),
             parts: Vec::new(),
+            token,
+            proxy_id: String::new(),
+            resumed,
+            starts: TaskTracker::new(),
+            begun: Vec::new(),
             exit: None,
             death: None,
-        });
-        // From here on `down` finds by label whatever was made, the probe included.
-        rights::probe(&run.docker, &self.options.image, run_id, plan).await?;
-        let management = run.networks.create_management(plan.peers.len()).await?;
-        Ok(otlp_host(management))
+        })
+    }
+
+    async fn find_standing(
+        &mut self,
+        plan: Option<&Plan>,
+        standing: &Standing,
+        context: &RunContext,
+        claim: Claim,
+    ) -> Result<(), RuntimeError> {
+        let token = standing.peers.iter().find_map(PeerEndpoint::token);
+        if claim == Claim::Whole {
+            let mut run =
+                self.open(plan, context, token.unwrap_or_default().to_owned(), false).await?;
+            run.parts = standing.parts.iter().filter_map(Part::of).collect();
+            self.run = Some(run);
+            return Ok(());
+        }
+        let token = token.ok_or_else(|| failed("no peer stands whose token could be used"))?;
+        let proxy = standing.parts.iter().find(|part| part.name == PROXY);
+        let Some(Place::Container { id, .. }) = proxy.map(|proxy| &proxy.place) else {
+            return Err(failed("the proxy that stands is no container"));
+        };
+        let mut run = self.open(plan, context, token.to_owned(), true).await?;
+        engine::check_image(&run.docker, &self.options.image).await?;
+        if let Some(plan) = plan {
+            rights::probe(&run.docker, &self.options.image, context, plan).await?;
+        }
+        run.proxy_id.clone_from(id);
+        run.networks.find_management().await?;
+        self.run = Some(run);
+        Ok(())
+    }
+
+    fn run(&mut self) -> Result<&mut Run, RuntimeError> {
+        self.run.as_mut().ok_or_else(|| failed("this runtime was neither prepared nor resumed"))
     }
 }
 
@@ -144,20 +230,65 @@ impl Runtime for DockerRuntime {
     fn prepare<'a>(
         &'a mut self,
         plan: &'a Plan,
-        run_id: &'a str,
-    ) -> BoxFuture<'a, Result<String, RuntimeError>> {
-        Box::pin(self.check_and_prepare(plan, run_id))
+        context: &'a RunContext,
+    ) -> BoxFuture<'a, Result<Prepared, RuntimeError>> {
+        Box::pin(self.check_and_prepare(plan, context))
+    }
+
+    fn resume<'a>(
+        &'a mut self,
+        plan: Option<&'a Plan>,
+        standing: &'a Standing,
+        context: &'a RunContext,
+        claim: Claim,
+    ) -> BoxFuture<'a, Result<(), RuntimeError>> {
+        Box::pin(self.find_standing(plan, standing, context, claim))
     }
 
     fn up<'a>(
         &'a mut self,
         plan: &'a Plan,
-        context: &'a RunContext,
+        spans: &'a Spans,
     ) -> BoxFuture<'a, Result<World, RuntimeError>> {
         Box::pin(async move {
-            let run = self.run.as_mut().ok_or_else(|| failed("up was called before prepare"))?;
-            peers::start_all(run, &self.options.image, plan, context).await
+            let image = self.options.image.clone();
+            peers::start_all(self.run()?, &image, plan, spans).await
         })
+    }
+
+    fn start<'a>(
+        &'a mut self,
+        peers: &'a [PeerPlan],
+        spans: &'a Spans,
+    ) -> BoxFuture<'a, Result<Vec<PeerEndpoint>, RuntimeError>> {
+        Box::pin(async move {
+            let image = self.options.image.clone();
+            peers::start_peers(self.run()?, &image, peers, spans).await
+        })
+    }
+
+    fn remove<'a>(&'a mut self, peer: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
+        Box::pin(async move {
+            let run = self.run()?;
+            run.parts.retain(|part| part.name != peer);
+            run.begun.retain(|begun| begun != peer);
+            removal::end_peer(&run.docker, &run.context.run_id, peer).await
+        })
+    }
+
+    fn parts(&self) -> Vec<PartPlace> {
+        let Some(run) = &self.run else { return Vec::new() };
+        let run_id = &run.context.run_id;
+        let place = |part: &Part| {
+            let container = containers::container_name(run_id, &part.name);
+            let place = Place::Container { id: part.id.clone(), container };
+            PartPlace { name: part.name.clone(), place }
+        };
+        run.parts.iter().map(place).collect()
+    }
+
+    fn release(&mut self) {
+        self.run = None;
     }
 
     fn watch(&mut self) -> BoxFuture<'_, Death> {
@@ -186,7 +317,7 @@ impl Runtime for DockerRuntime {
             let mut first = Ok(());
             for part in &run.parts {
                 let file = directory.join(format!("{}.log", part.name));
-                let saved = containers::save_log(&run.docker, part.container.id(), &file).await;
+                let saved = containers::save_log(&run.docker, &part.id, &file).await;
                 first = first.and(saved);
             }
             first
@@ -196,8 +327,27 @@ impl Runtime for DockerRuntime {
     fn down(&mut self) -> BoxFuture<'_, Result<(), RuntimeError>> {
         Box::pin(async move {
             let Some(run) = self.run.take() else { return Ok(()) };
-            removal::end_run(run.docker, run.run_id, run.parts).await
+            run.remove().await
         })
+    }
+}
+
+impl Run {
+    /// All of it, or what was started beside what stands.
+    async fn remove(self) -> Result<(), RuntimeError> {
+        let Self { docker, context, parts, resumed, begun, starts, .. } = self;
+        starts.close();
+        if timeout(STARTS_DEADLINE, starts.wait()).await.is_err() {
+            tracing::warn!("containers are still being made; see `dropbed gc`");
+        }
+        if !resumed {
+            return removal::end_run(docker, &context.run_id, &parts).await;
+        }
+        let mut first = Ok(());
+        for peer in begun {
+            first = first.and(removal::end_peer(&docker, &context.run_id, &peer).await);
+        }
+        first
     }
 }
 
@@ -208,8 +358,7 @@ impl Drop for DockerRuntime {
         let cleaning = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async move {
-                let ending = removal::end_run(run.docker, run.run_id, run.parts);
-                match tokio::time::timeout(DROP_DEADLINE, ending).await {
+                match timeout(DROP_DEADLINE, run.remove()).await {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => tracing::warn!("{error}; `dropbed gc` removes the rest"),
                     Err(_) => tracing::warn!("clean-up took too long; see `dropbed gc`"),
@@ -221,6 +370,14 @@ impl Drop for DockerRuntime {
             tracing::warn!("clean-up could not run; see `dropbed gc`");
         }
     }
+}
+
+/// Whether a container runs; not when the engine does not know it.
+///
+/// # Errors
+/// No engine answers.
+pub(super) async fn is_running(id: &str) -> Result<bool, RuntimeError> {
+    exits::is_running(&connect().await?, id).await
 }
 
 /// The management network's gateway is ours when containers share our kernel;

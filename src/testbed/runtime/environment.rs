@@ -10,6 +10,10 @@ use crate::testbed::plan::PeerPlan;
 /// Which run a daemon belongs to; on its spans, and how `gc` finds it.
 pub const RUN_ID_VARIABLE: &str = "DROPBED_RUN_ID";
 
+/// Absolute path of the run's directory, beside the owner of a process: how `gc`
+/// learns that a topology was kept up on purpose.
+pub const DIRECTORY_VARIABLE: &str = "DROPBED_DIRECTORY";
+
 /// Log filter of daemons and proxy.
 pub const LOG_VARIABLE: &str = "DROPBED_LOG";
 
@@ -25,7 +29,7 @@ pub(super) struct Placement {
     pub(super) state: String,
     pub(super) share: String,
     pub(super) mount: String,
-    pub(super) otlp_endpoint: String,
+    pub(super) otlp_endpoint: Option<String>,
 }
 
 /// The whole environment of a peer.
@@ -43,12 +47,14 @@ pub(super) fn of_peer(
         (env::CONTROL, place.control),
         (env::STATE, place.state),
         (env::SHARE, place.share),
-        (env::OTLP_ENDPOINT, place.otlp_endpoint),
         (RUN_ID_VARIABLE, context.run_id.clone()),
         (LOG_VARIABLE, context.log_filter.clone()),
     ]);
     if peer.mount {
         ours.insert(env::MOUNT, place.mount);
+    }
+    if let Some(endpoint) = place.otlp_endpoint {
+        ours.insert(env::OTLP_ENDPOINT, endpoint);
     }
     if let Some(token_file) = place.token_file {
         ours.insert(env::CONTROL_TOKEN_FILE, token_file);
@@ -68,13 +74,17 @@ pub(super) fn of_peer(
     Ok(environment)
 }
 
-/// What makes a process on this machine findable, and mortal.
-pub(super) fn of_child(owner: &Owner, run_id: &str) -> BTreeMap<String, String> {
+/// What makes a process on this machine findable and, unless it is to outlive its
+/// parent, mortal.
+pub(super) fn of_child(owner: &Owner, context: &RunContext) -> BTreeMap<String, String> {
     let mut environment = BTreeMap::from([
         (OWNER_VARIABLE.to_owned(), owner.to_string()),
-        (RUN_ID_VARIABLE.to_owned(), run_id.to_owned()),
-        (DIE_WITH_PARENT_VARIABLE.to_owned(), "1".to_owned()),
+        (RUN_ID_VARIABLE.to_owned(), context.run_id.clone()),
+        (DIRECTORY_VARIABLE.to_owned(), context.directory.display().to_string()),
     ]);
+    if !context.outlives {
+        environment.insert(DIE_WITH_PARENT_VARIABLE.to_owned(), "1".to_owned());
+    }
     // Nothing else of ours leaks into a daemon: runs must not depend on a shell.
     for name in ["PATH", "HOME", "RUST_BACKTRACE"] {
         if let Ok(value) = std::env::var(name) {

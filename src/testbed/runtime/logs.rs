@@ -16,7 +16,7 @@ const TAIL_BYTES_MAX: u64 = 16 * 1024;
 
 /// The last [`LAST_LOG_LINES_MAX`] lines of a file, oldest first. A file that
 /// cannot be read yields one line that says so: a death must still be told.
-pub(super) fn tail(file: &Path) -> Vec<String> {
+pub(in crate::testbed) fn tail(file: &Path) -> Vec<String> {
     match read_tail(file) {
         Ok(bytes) => last_lines(&String::from_utf8_lossy(&bytes)),
         Err(error) => vec![format!("(its log {} cannot be read: {error})", file.display())],

@@ -56,6 +56,12 @@ impl Owner {
         self.liveness_seen_from(&here, procfs::start_ticks(self.pid))
     }
 
+    /// Whether it ran since this machine was last started: what it left standing
+    /// may still stand.
+    pub fn is_of_this_boot(&self) -> bool {
+        !self.boot_id.is_empty() && self.boot_id == boot_id()
+    }
+
     /// `seen` is the start time of the process that has our id now. An owner from
     /// another boot is gone: ask only about things that cannot come from another
     /// machine.

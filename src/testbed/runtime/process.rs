@@ -1,26 +1,32 @@
 //! Peers and proxy as children of this process, on loopback addresses.
 
+use std::collections::HashSet;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use futures::future::{BoxFuture, select_all, try_join_all};
+use futures::future::{BoxFuture, join_all, select_all, try_join_all};
 
 use self::children::{Part, Spawner};
 use self::directory::RunDirectory;
 use super::environment::{self, Placement};
 use super::owner::Owner;
+use super::part::{PartPlace, Place};
 use super::{
-    ControlAddress, Death, PeerEndpoint, RunContext, Runtime, RuntimeError, RuntimeKind, World,
-    control, procfs,
+    Claim, ControlAddress, Death, LinkHosts, PeerEndpoint, Prepared, RunContext, Runtime,
+    RuntimeError, RuntimeKind, Spans, Standing, World, control,
 };
 use crate::testbed::plan::{PeerPlan, Plan};
 
 mod children;
 mod directory;
+mod fuse;
+pub(in crate::testbed) mod pids;
 mod proxy;
+mod volumes;
 
-pub(in crate::testbed) use directory::{OWNER_FILE, PREFIX, detach, unmount_below};
+pub(in crate::testbed) use children::Start;
+pub(in crate::testbed) use directory::{OWNER_FILE, PREFIX, detach, remove_owned, unmount_below};
 
 /// From a daemon's start to its first answer; a debug build on a machine that
 /// is busy needs seconds, a release build tens of milliseconds.
@@ -33,13 +39,21 @@ const LOOPBACK: &str = "127.0.0.1";
 #[derive(Debug)]
 pub struct ProcessRuntime {
     executable: PathBuf,
+    peer: PathBuf,
+    context: Option<RunContext>,
     running: Option<Running>,
 }
 
 impl ProcessRuntime {
     /// Starts `executable` under the names `dropd` and `dropbed`.
-    pub const fn new(executable: PathBuf) -> Self {
-        Self { executable, running: None }
+    pub fn new(executable: PathBuf) -> Self {
+        Self { peer: executable.clone(), executable, context: None, running: None }
+    }
+
+    /// With another executable as every peer.
+    #[must_use]
+    pub fn with_peer(self, peer: PathBuf) -> Self {
+        Self { peer, ..self }
     }
 
     /// Starts this very executable.
@@ -53,24 +67,22 @@ impl ProcessRuntime {
         Ok(Self::new(executable))
     }
 
-    async fn start(&mut self, plan: &Plan, context: &RunContext) -> Result<World, RuntimeError> {
+    async fn start_all(&mut self, plan: &Plan, spans: &Spans) -> Result<World, RuntimeError> {
         assert!(self.running.is_none(), "up is called once");
-        let directory = RunDirectory::create(&context.run_id)?;
-        let spawner = Spawner::start()?;
+        let context = self.context.clone().ok_or_else(not_prepared)?;
+        let directory = RunDirectory::create(&context)?;
+        let running = Running::new(context, directory, Standing::default())?;
         // From here on, whatever was started is in `running`, so `down` finds it.
-        let running = self.running.insert(Running { parts: Vec::new(), spawner, directory });
-
-        let environment = environment::of_child(&Owner::current(), &context.run_id);
-        let proxy_api = proxy::start(running, &self.executable, environment).await?;
-        for (index, peer) in plan.peers.iter().enumerate() {
-            running.start_peer(&self.executable, peer, index, context).await?;
-        }
-        let peers = running.wait_for_peers(&plan.peers).await?;
+        let running = self.running.insert(running);
+        let proxy_api = proxy::start(running, &self.executable).await?;
+        let peers = running.start_peers(&self.peer, &plan.peers, spans).await?;
         Ok(World {
             proxy_api,
-            link_bind_host: LOOPBACK.to_owned(),
-            link_dial_host: LOOPBACK.to_owned(),
-            fixed_link_ports: false,
+            link_hosts: LinkHosts {
+                bind: LOOPBACK.to_owned(),
+                dial: LOOPBACK.to_owned(),
+                fixed_ports: false,
+            },
             peers,
         })
     }
@@ -84,22 +96,70 @@ impl Runtime for ProcessRuntime {
     fn prepare<'a>(
         &'a mut self,
         plan: &'a Plan,
-        _run_id: &'a str,
-    ) -> BoxFuture<'a, Result<String, RuntimeError>> {
+        context: &'a RunContext,
+    ) -> BoxFuture<'a, Result<Prepared, RuntimeError>> {
         Box::pin(async move {
             if plan.peers.iter().any(|peer| peer.mount) {
-                check_fuse(&Fuse::of_this_machine(), plan)?;
+                fuse::check(&fuse::Fuse::of_this_machine(), plan)?;
             }
-            Ok(LOOPBACK.to_owned())
+            self.context = Some(context.clone());
+            let otlp_host = LOOPBACK.to_owned();
+            Ok(Prepared { otlp_host, warnings: volumes::warnings(plan) })
+        })
+    }
+
+    fn resume<'a>(
+        &'a mut self,
+        plan: Option<&'a Plan>,
+        standing: &'a Standing,
+        context: &'a RunContext,
+        claim: Claim,
+    ) -> BoxFuture<'a, Result<(), RuntimeError>> {
+        Box::pin(async move {
+            if let Some(plan) = plan.filter(|plan| plan.peers.iter().any(|peer| peer.mount)) {
+                fuse::check(&fuse::Fuse::of_this_machine(), plan)?;
+            }
+            let directory = RunDirectory::of_parts(&standing.parts, claim)?;
+            let running = Running::new(context.clone(), directory, standing.clone())?;
+            self.running = Some(Running { claim, ..running });
+            Ok(())
         })
     }
 
     fn up<'a>(
         &'a mut self,
         plan: &'a Plan,
-        context: &'a RunContext,
+        spans: &'a Spans,
     ) -> BoxFuture<'a, Result<World, RuntimeError>> {
-        Box::pin(self.start(plan, context))
+        Box::pin(self.start_all(plan, spans))
+    }
+
+    fn start<'a>(
+        &'a mut self,
+        peers: &'a [PeerPlan],
+        spans: &'a Spans,
+    ) -> BoxFuture<'a, Result<Vec<PeerEndpoint>, RuntimeError>> {
+        Box::pin(async move {
+            let running = self.running.as_mut().ok_or_else(not_prepared)?;
+            running.start_peers(&self.peer, peers, spans).await
+        })
+    }
+
+    fn remove<'a>(&'a mut self, peer: &'a str) -> BoxFuture<'a, Result<(), RuntimeError>> {
+        Box::pin(async move {
+            let running = self.running.as_mut().ok_or_else(not_prepared)?;
+            running.remove_peer(peer).await
+        })
+    }
+
+    fn parts(&self) -> Vec<PartPlace> {
+        self.running.iter().flat_map(|running| &running.parts).map(Part::place).collect()
+    }
+
+    fn release(&mut self) {
+        let Some(mut running) = self.running.take() else { return };
+        running.parts.drain(..).for_each(Part::release);
+        running.directory.release();
     }
 
     fn watch(&mut self) -> BoxFuture<'_, Death> {
@@ -116,27 +176,36 @@ impl Runtime for ProcessRuntime {
             tokio::fs::create_dir_all(target)
                 .await
                 .map_err(|error| failed(format!("making {}: {error}", target.display())))?;
-            for part in self.running.iter().flat_map(|running| &running.parts) {
-                let file = target.join(format!("{}.log", part.name));
-                tokio::fs::copy(&part.log, &file).await.map_err(|error| {
-                    failed(format!("copying {} to {}: {error}", part.log.display(), file.display()))
-                })?;
+            let Some(running) = &self.running else { return Ok(()) };
+            let mut first = Ok(());
+            for (name, log) in running.logs() {
+                let file = target.join(format!("{name}.log"));
+                let copied = tokio::fs::copy(log, &file).await.map_err(|error| {
+                    failed(format!("copying {} to {}: {error}", log.display(), file.display()))
+                });
+                let copied = copied.map(|_| ());
+                first = first.and(copied);
             }
-            Ok(())
+            first
         })
     }
 
     fn down(&mut self) -> BoxFuture<'_, Result<(), RuntimeError>> {
         Box::pin(async move {
-            let Some(Running { mut parts, spawner, mut directory }) = self.running.take() else {
-                return Ok(());
-            };
+            let Some(running) = self.running.take() else { return Ok(()) };
+            let others = running.claimed();
+            let Running { mut parts, spawner, mut directory, .. } = running;
             // First: it may still be starting one whose order was given up.
             drop(spawner);
-            let ended = children::end_all(&mut parts).await;
+            let others = others.into_iter().map(|(pid, start_ticks)| pids::end(pid, start_ticks));
+            let others: Result<(), String> = join_all(others).await.into_iter().collect();
+            let ended = others.map_err(failed).and(children::end_all(&mut parts).await);
             // Even then: a process that cannot be killed must not keep the rest.
-            let removed = directory.remove();
-            ended.and(removed)
+            let homes = parts.iter().map(|part| directory.remove_home(&part.home));
+            let removed: Result<(), _> = homes.collect();
+            // Also after an error.
+            let gone = directory.remove();
+            ended.and(removed).and(gone)
         })
     }
 }
@@ -148,39 +217,92 @@ struct Running {
     parts: Vec<Part>,
     spawner: Spawner,
     directory: RunDirectory,
+    context: RunContext,
+    /// Parts of another process's making; none in a run of our own.
+    standing: Standing,
+    claim: Claim,
 }
 
 impl Running {
+    fn new(
+        context: RunContext,
+        directory: RunDirectory,
+        standing: Standing,
+    ) -> Result<Self, RuntimeError> {
+        let (parts, spawner, claim) = (Vec::new(), Spawner::start()?, Claim::Beside);
+        Ok(Self { parts, spawner, directory, context, standing, claim })
+    }
+
+    /// Parts of another process's making that are ours now.
+    fn claimed_parts(&self) -> &[PartPlace] {
+        if self.claim == Claim::Whole { &self.standing.parts } else { &[] }
+    }
+
+    /// Process ids and start times of all that is ours now, told or not.
+    fn claimed(&self) -> Vec<(u32, u64)> {
+        match self.claim {
+            Claim::Whole => pids::of_run(&self.context.run_id, None),
+            Claim::Beside => Vec::new(),
+        }
+    }
+
+    fn logs(&self) -> impl Iterator<Item = (&str, &Path)> {
+        let own = self.parts.iter().map(|part| (part.name.as_str(), part.log.as_path()));
+        let claimed = self.claimed_parts().iter().filter_map(|part| match &part.place {
+            Place::Process { log, .. } => Some((part.name.as_str(), log.as_path())),
+            Place::Container { .. } | Place::Elsewhere => None,
+        });
+        own.chain(claimed)
+    }
+
+    async fn start_peers(
+        &mut self,
+        executable: &Path,
+        peers: &[PeerPlan],
+        spans: &Spans,
+    ) -> Result<Vec<PeerEndpoint>, RuntimeError> {
+        let mut free = free_addresses(&self.standing.peers);
+        for peer in peers {
+            let address = free
+                .next()
+                .ok_or_else(|| failed(format!("peer {} finds no loopback address", peer.name)))?;
+            self.start_peer(executable, peer, address, spans).await?;
+        }
+        self.wait_for_peers(peers).await
+    }
+
     async fn start_peer(
         &mut self,
         executable: &Path,
         peer: &PeerPlan,
-        index: usize,
-        context: &RunContext,
+        address: Ipv4Addr,
+        spans: &Spans,
     ) -> Result<(), RuntimeError> {
         let home = self.directory.add_peer(&peer.name)?;
         let text = |path: PathBuf| path.display().to_string();
         let place = Placement {
-            listen: format!("{}:0", peer_address(index)?),
+            listen: format!("{address}:0"),
             control: text(home.control()),
             token_file: None,
-            state: text(home.state()),
-            share: text(home.share()),
+            state: text(volumes::provide(&peer.volumes.state, home.state())?),
+            share: text(volumes::provide(&peer.volumes.share, home.share())?),
             mount: text(home.mount()),
-            otlp_endpoint: format!("http://{LOOPBACK}:{}", context.otlp_port),
+            otlp_endpoint: match spans {
+                Spans::ToUs(port) => Some(format!("http://{LOOPBACK}:{port}")),
+                Spans::To(url) => Some(url.clone()),
+                Spans::Off => None,
+            },
         };
-        let mut command = tokio::process::Command::new(executable);
-        command
-            .arg0("dropd")
-            .arg("run")
-            // A terminal's Ctrl-C is for the orchestrator, which stops them in order.
-            .process_group(0)
-            .current_dir(home.path())
-            .env_clear()
-            .envs(environment::of_child(&Owner::current(), &context.run_id))
-            .envs(environment::of_peer(peer, context, place)?);
+        let mut environment = environment::of_child(&Owner::current(), &self.context);
+        environment.extend(environment::of_peer(peer, &self.context, place)?);
+        let start = Start {
+            program: executable.to_owned(),
+            arg0: "dropd".to_owned(),
+            arguments: vec!["run".to_owned()],
+            environment,
+        };
         let log = self.directory.log(&peer.name);
-        let part = self.spawner.spawn(&peer.name, command, log).await?;
+        let part = self.spawner.spawn(&peer.name, start, home.path(), log).await?;
         self.parts.push(part);
         Ok(())
     }
@@ -210,6 +332,22 @@ impl Running {
             answers = answers => answers,
         }
     }
+
+    /// Of this process's making or not.
+    async fn remove_peer(&mut self, name: &str) -> Result<(), RuntimeError> {
+        if let Some(index) = self.parts.iter().position(|part| part.name == name) {
+            let mut part = self.parts.remove(index);
+            children::end_all(std::slice::from_mut(&mut part)).await?;
+            return self.directory.remove_home(&part.home);
+        }
+        // Also one that nobody was told of: its start may have been cut short.
+        for (pid, start_ticks) in pids::of_run(&self.context.run_id, Some(name)) {
+            pids::end(pid, start_ticks)
+                .await
+                .map_err(|error| failed(format!("ending peer {name}: {error}")))?;
+        }
+        self.directory.remove_home(self.directory.peer(name).path())
+    }
 }
 
 /// Resolves when one of them has ended; never when there are none. Cancel-safe.
@@ -221,54 +359,18 @@ async fn first_death(parts: &mut [Part]) -> Death {
     death
 }
 
-/// What mounting needs, as found.
-#[derive(Clone, Copy, Debug)]
-struct Fuse {
-    device: bool,
-    sys_admin: bool,
-    fusermount: bool,
-}
-
-impl Fuse {
-    fn of_this_machine() -> Self {
-        let open = std::fs::File::options().read(true).write(true).open("/dev/fuse");
-        Self {
-            device: open.is_ok(),
-            sys_admin: procfs::has_sys_admin(),
-            fusermount: procfs::find_on_path("fusermount3").is_some(),
-        }
-    }
-}
-
-fn check_fuse(fuse: &Fuse, plan: &Plan) -> Result<(), RuntimeError> {
-    let without = format!("run everything but the mount with `{}`", plan.flags_without_mount());
-    let missing =
-        |what: &str, hint: String| Err(RuntimeError::Environment { what: what.to_owned(), hint });
-    if !fuse.device {
-        return missing(
-            "the topology mounts, but /dev/fuse cannot be opened here",
-            format!("load the kernel module fuse, or pass the device in; or {without}"),
-        );
-    }
-    if !fuse.sys_admin && !fuse.fusermount {
-        return missing(
-            "the topology mounts, but this user lacks CAP_SYS_ADMIN and fusermount3 is not on PATH",
-            format!("install the package fuse3; or {without}"),
-        );
-    }
-    Ok(())
-}
-
-/// 127.0.0.2 and up: each peer has an address of its own, as in a network.
-fn peer_address(index: usize) -> Result<Ipv4Addr, RuntimeError> {
+/// 127.0.0.2 and up: each peer has an address of its own, as in a network. Those
+/// of peers that stand are left out.
+fn free_addresses(standing: &[PeerEndpoint]) -> impl Iterator<Item = Ipv4Addr> + use<> {
     const FIRST: u32 = u32::from_be_bytes([127, 0, 0, 2]);
     const LAST: u32 = u32::from_be_bytes([127, 255, 255, 254]);
-    u32::try_from(index)
-        .ok()
-        .and_then(|index| FIRST.checked_add(index))
-        .filter(|address| *address <= LAST)
-        .map(Ipv4Addr::from)
-        .ok_or_else(|| failed(format!("peer {index} finds no loopback address")))
+    let host = |peer: &PeerEndpoint| peer.upstream.rsplit_once(':')?.0.parse().ok();
+    let taken: HashSet<Ipv4Addr> = standing.iter().filter_map(host).collect();
+    (FIRST..=LAST).map(Ipv4Addr::from).filter(move |address| !taken.contains(address))
+}
+
+fn not_prepared() -> RuntimeError {
+    failed("this runtime was neither prepared nor resumed".to_owned())
 }
 
 const fn failed(message: String) -> RuntimeError {

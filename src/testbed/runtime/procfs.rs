@@ -65,6 +65,42 @@ pub fn start_ticks(pid: u32) -> Option<u64> {
     parse_start_ticks(&stat).filter(|_| !parse_zombie(&stat))
 }
 
+/// What a living process uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// When it started, in clock ticks since boot.
+    pub start_ticks: u64,
+    /// Stopped by a signal, or traced.
+    pub is_stopped: bool,
+    /// Processor time of all its threads, in milliseconds.
+    pub cpu_ms: u64,
+    /// Memory that it holds, in bytes.
+    pub resident_bytes: u64,
+}
+
+/// What a process uses now; none when none of that id lives.
+pub fn usage(pid: u32) -> Option<Usage> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (tick_hz, page_bytes) =
+        (rustix::param::clock_ticks_per_second(), rustix::param::page_size() as u64);
+    parse_usage(&stat, tick_hz, page_bytes).filter(|_| !parse_zombie(&stat))
+}
+
+/// Fields 3, 14, 15, 22 and 24 of `/proc/<pid>/stat`. `tick_hz`: clock ticks a second.
+pub fn parse_usage(stat: &str, tick_hz: u64, page_bytes: u64) -> Option<Usage> {
+    let (_, after_name) = stat.rsplit_once(')')?;
+    let fields: Vec<&str> = after_name.split_ascii_whitespace().collect();
+    // Counted as the manual does; the first after the name is the third.
+    let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
+    let ticks = field(14)?.checked_add(field(15)?)?;
+    Some(Usage {
+        start_ticks: field(22)?,
+        is_stopped: matches!(fields.first(), Some(&"T" | &"t")),
+        cpu_ms: ticks.saturating_mul(1_000).checked_div(tick_hz)?,
+        resident_bytes: field(24)?.saturating_mul(page_bytes),
+    })
+}
+
 /// Whether the process that started then has ended.
 pub fn has_ended(pid: u32, started_ticks: u64) -> bool {
     start_ticks(pid) != Some(started_ticks)

@@ -15,17 +15,26 @@ const LINK_BYTES_FIXED_MAX: u64 = 64 * 1024;
 /// nothing was asked for, plus this much for a busy machine.
 const REKEY_PAUSE_MS_MAX: u64 = 50;
 
-/// Failed assertions of one transfer; none when all hold.
-pub(super) fn transfer(plan: &TransferPlan, result: &TransferResult) -> Vec<String> {
+/// Failed assertions of one transfer of a file of `size_bytes`; none when all hold.
+pub(super) fn transfer(
+    plan: &TransferPlan,
+    size_bytes: u64,
+    result: &TransferResult,
+) -> Vec<String> {
     let name = &result.name;
     let mut failures = Vec::new();
     if !result.digest_equal {
         failures.push(format!("{name}: BLAKE3 of the received bytes differs from the source's"));
     }
+    // The payload that the reader tells is what the link's bytes are held against.
+    if result.bytes != size_bytes {
+        failures.push(format!("{name}: {} bytes arrived of a file of {size_bytes}", result.bytes));
+    }
     if let Some(link_bytes) = result.link_bytes {
         failures.extend(link_bytes_fault(result, link_bytes));
     }
-    let rekeys = result.after.sum().saturating_sub(result.before.sum());
+    let epochs = result.before.zip(result.after);
+    let rekeys = epochs.map_or(0, |(before, after)| after.sum().saturating_sub(before.sum()));
     if rekeys < u64::from(plan.rekeys_min) {
         failures.push(format!(
             "{name}: expected at least {} rekeys during the transfer, counted {rekeys}",

@@ -34,7 +34,7 @@ const CORRECTION_US_MAX: u64 = 2_000;
 /// direction, cannot be made up for by the other.
 const CORRECTION_PARTS: u64 = 4;
 
-impl Stage<'_> {
+impl Stage {
     /// Gives a link its shape, unless it has it already.
     pub(super) async fn shape(&mut self, index: usize, shape: Shape) -> Result<(), ScenarioError> {
         if self.links[index].plan.shape == shape {
@@ -54,7 +54,7 @@ impl Stage<'_> {
         for toxic in self.wanted(index) {
             let update = self.proxy.update_toxic(name, &toxic).await;
             update.map_err(|error| ScenarioError::Proxy {
-                link: name.clone(),
+                link: name.to_string(),
                 attempted: format!("setting {} to {shape:?}", toxic.name),
                 reason: error.to_string(),
             })?;
@@ -75,7 +75,7 @@ impl Stage<'_> {
     async fn difference(&self, index: usize) -> Result<Option<String>, ScenarioError> {
         let name = &self.links[index].plan.name;
         let found = self.proxy.get(name).await.map_err(|error| ScenarioError::Proxy {
-            link: name.clone(),
+            link: name.to_string(),
             attempted: "reading its toxics".to_owned(),
             reason: error.to_string(),
         })?;
@@ -87,7 +87,7 @@ impl Stage<'_> {
         match self.difference(index).await? {
             None => Ok(()),
             Some(what) => {
-                Err(ScenarioError::Changed { link: self.links[index].plan.name.clone(), what })
+                Err(ScenarioError::Changed { link: self.links[index].plan.name.to_string(), what })
             }
         }
     }
@@ -170,7 +170,7 @@ pub(in crate::testbed) async fn measure_rtt(
     let shape = &link.shape;
     let samples = expect::samples(shape);
     // The first ping may have to dial, and is not counted.
-    let request = PingRequest { peer: link.listener.clone(), count: samples + 1 };
+    let request = PingRequest { peer: link.listener.to_string(), count: samples + 1 };
     let mut control = dialler.control.clone();
     let attempted = format!("pinging {} through the link", link.listener);
     let trips = ROUND_TRIPS_MAX + u64::from(samples);
@@ -193,7 +193,7 @@ pub(in crate::testbed) async fn measure_rtt(
     let mut sorted = samples_us.clone();
     sorted.sort_unstable();
     Ok(LinkProbe {
-        link: link.name.clone(),
+        link: link.name.to_string(),
         rtt_asked_us: shape.rtt_us(),
         serialisation_us: expect::serialisation_us(shape, sent, received),
         held_back_us,

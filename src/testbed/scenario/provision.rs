@@ -3,35 +3,61 @@
 //! No key is in the plan: every daemon makes its own identity, and each is told
 //! the others' ids and link addresses here.
 
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
 use serde_json::json;
 
+use super::lacking::Lacking;
 use super::link::toxics::{check_server, toxics};
 use super::{LiveLink, LivePeer, ScenarioError, Stage};
+use crate::proto::control as wire;
 use crate::proto::control::{AddPeerRequest, MakeSampleRequest, StatusReply, StatusRequest};
 use crate::sample::Sample;
 use crate::testbed::collect::Collector;
 use crate::testbed::events::Events;
-use crate::testbed::plan::{LinkPlan, Plan, SamplePlan};
+use crate::testbed::live::LinkPlace;
+use crate::testbed::plan::{Entropy, LinkPlan, Plan, SamplePlan};
 use crate::testbed::runtime::{World, control};
 use crate::testbed::ui::Ui;
 use crate::toxiproxy::api::ProxySpec;
 use crate::toxiproxy::client::{Client, ClientError, ProxyGuard};
 
+/// Why waiting for a digest cannot fail.
+const HASHED: &str = "hashing a sample neither panics nor is cancelled";
+
 /// Writing a test file is the only slow control call; 256 MiB take about a second.
 const SAMPLE_DEADLINE_MS: u64 = 120_000;
 
-impl<'a> Stage<'a> {
+/// What stands before a stage is provisioned: another process made it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Already {
+    /// By name.
+    pub(crate) links: HashMap<String, LinkPlace>,
+    /// Files that are there, by peer and path.
+    pub(crate) samples: HashSet<(String, String)>,
+}
+
+/// What a stage reports to.
+#[derive(Clone, Debug)]
+pub(crate) struct Reports {
+    pub(crate) collector: Collector,
+    pub(crate) events: Arc<Events>,
+    pub(crate) ui: Ui,
+}
+
+impl Stage {
     /// Connects to every daemon and the proxy, makes links and files, and tells
     /// each daemon its peers. The links live as long as their guards in `made`,
     /// also those of a stage that is given up.
     pub(crate) async fn provision(
-        plan: &'a Plan,
+        plan: &Arc<Plan>,
         world: &World,
-        collector: &'a Collector,
-        events: &'a Events,
-        ui: Ui,
+        reports: Reports,
+        already: &Already,
         made: &mut Vec<ProxyGuard>,
     ) -> Result<Self, ScenarioError> {
+        let Reports { collector, events, ui } = reports;
         let (peers, statuses) = connect(world).await?;
         let proxy = Client::new(&world.proxy_api);
         let proxy = proxy.map_err(|error| proxy_error("(all)", "reaching the proxy", &error))?;
@@ -41,7 +67,7 @@ impl<'a> Stage<'a> {
             .clone();
         check_server(plan, &version)?;
         let mut stage = Self {
-            plan,
+            plan: Arc::clone(plan),
             peers,
             links: Vec::with_capacity(plan.links.len()),
             proxy,
@@ -51,36 +77,73 @@ impl<'a> Stage<'a> {
             collector,
             events,
             ui,
+            lacking: Lacking::default(),
         };
+        stage.note_mounts(&statuses);
         let mut addresses = Vec::with_capacity(plan.links.len());
         for link in &plan.links {
-            let (address, guard) = stage.make_link(link, world).await?;
-            made.push(guard);
-            addresses.push(address);
+            match already.links.get(link.name.as_str()) {
+                Some(place) => stage.take_link(place),
+                None => made.push(stage.make_link(link, world).await?),
+            }
+            addresses.extend(stage.links.last().map(|link| link.dial.clone()));
         }
         stage.introduce(&statuses, &addresses).await?;
         for sample in &plan.samples {
-            stage.make_sample(sample).await?;
+            let is_there = already.samples.contains(&(sample.peer.clone(), sample.path.clone()));
+            stage.make_sample(sample, is_there).await?;
         }
         Ok(stage)
     }
 
-    /// Creates the proxy disabled, shapes it, enables it; returns the address at
-    /// which the dialler reaches the listener.
+    /// A peer may do without a mount as long as no step reads through it.
+    fn note_mounts(&self, statuses: &[StatusReply]) {
+        for (peer, status) in self.plan.peers.iter().zip(statuses) {
+            if peer.mount && !status.mounted {
+                let consequence = "no step can read through its mount";
+                self.lacking.note(&peer.name, "it was told to mount and has not", consequence);
+            }
+        }
+    }
+
+    /// A link that stands, as it is.
+    fn take_link(&mut self, place: &LinkPlace) {
+        self.links.push(LiveLink {
+            dialler: self.peer_index(&place.plan.dialler),
+            listener: self.peer_index(&place.plan.listener),
+            plan: place.plan.clone(),
+            listen: place.listen.clone(),
+            dial: place.dial.clone(),
+            upstream: place.upstream.clone(),
+            rtt_measured_us: 0,
+            correction_us: place.correction_us,
+        });
+    }
+
+    fn peer_index(&self, name: &str) -> usize {
+        let found = self.plan.peers.iter().position(|peer| peer.name == name);
+        found.expect("the planner refuses links to peers that are not there")
+    }
+
+    /// Creates the proxy disabled, shapes it, enables it.
     async fn make_link(
         &mut self,
         link: &LinkPlan,
         world: &World,
-    ) -> Result<(String, ProxyGuard), ScenarioError> {
-        let index = |name: &str| {
-            let found = self.plan.peers.iter().position(|peer| peer.name == name);
-            found.expect("the planner refuses links to peers that are not there")
+    ) -> Result<ProxyGuard, ScenarioError> {
+        let (dialler, listener) = (self.peer_index(&link.dialler), self.peer_index(&link.listener));
+        let port = match (world.link_hosts.fixed_ports, link.port) {
+            (false, _) => 0,
+            (true, Some(port)) => port,
+            (true, None) => {
+                let reason = "the proxy has no port left for it".to_owned();
+                let (link, attempted) = (link.name.to_string(), "creating it".to_owned());
+                return Err(ScenarioError::Proxy { link, attempted, reason });
+            }
         };
-        let (dialler, listener) = (index(&link.dialler), index(&link.listener));
-        let port = if world.fixed_link_ports { link.port } else { 0 };
         let spec = ProxySpec {
-            name: link.name.clone(),
-            listen: format!("{}:{port}", world.link_bind_host),
+            name: link.name.to_string(),
+            listen: format!("{}:{port}", world.link_hosts.bind),
             upstream: world.peers[listener].upstream.clone(),
             enabled: None,
         };
@@ -90,7 +153,7 @@ impl<'a> Stage<'a> {
         let made = guard.proxy().clone();
         // The server answers with the port that it really got.
         let port = made.listen.rsplit(':').next().unwrap_or_default();
-        let address = format!("{}:{port}", world.link_dial_host);
+        let address = format!("{}:{port}", world.link_hosts.dial);
         self.events.add("link", json!({"link": link.name, "dial": address, "upstream": made.upstream, "shape": link.shape}));
         let plan = link.clone();
         self.links.push(LiveLink {
@@ -98,12 +161,12 @@ impl<'a> Stage<'a> {
             dialler,
             listener,
             listen: made.listen,
-            dial: address.clone(),
+            dial: address,
             upstream: made.upstream,
             rtt_measured_us: 0,
             correction_us: 0,
         });
-        Ok((address, guard))
+        Ok(guard)
     }
 
     /// Tells both ends of every link about each other. An end that has no link
@@ -145,27 +208,44 @@ impl<'a> Stage<'a> {
 
     /// Has the file made at its owner, and checks that it is the file that the
     /// seed makes, by a digest computed here.
-    async fn make_sample(&mut self, sample: &SamplePlan) -> Result<(), ScenarioError> {
+    async fn make_sample(
+        &mut self,
+        sample: &SamplePlan,
+        is_there: bool,
+    ) -> Result<(), ScenarioError> {
         let peer = self.peer(&sample.peer);
         let request = MakeSampleRequest {
             path: sample.path.clone(),
             size_bytes: sample.size_bytes,
             seed: sample.seed,
+            entropy: match sample.entropy {
+                Entropy::Random => wire::Entropy::Random,
+                Entropy::Text => wire::Entropy::Text,
+                Entropy::Zeros => wire::Entropy::Zeros,
+            }
+            .into(),
         };
         let mut control = peer.control.clone();
         let attempted = format!("making the test file {}", sample.path);
         let (seed, size_bytes) = (sample.seed, sample.size_bytes);
-        let digest = tokio::task::spawn_blocking(move || Sample::digest(seed, size_bytes));
+        let entropy = sample.entropy;
+        let digest = Sample::of(entropy, seed, size_bytes);
+        let digest = tokio::task::spawn_blocking(move || digest.into_digest());
+        if is_there {
+            let digest = digest.await.expect(HASHED);
+            self.digests.push(digest);
+            return Ok(());
+        }
         let reply =
             peer.call_within(SAMPLE_DEADLINE_MS, &attempted, control.make_sample(request)).await?;
-        let digest = digest.await.expect("hashing a sample neither panics nor is cancelled");
+        let digest = digest.await.expect(HASHED);
         if reply.blake3 != digest.as_bytes() {
             return Err(ScenarioError::WrongSample {
                 peer: sample.peer.clone(),
                 path: sample.path.clone(),
             });
         }
-        self.events.add("sample", json!({"peer": sample.peer, "path": sample.path, "size_bytes": size_bytes, "blake3": digest.to_hex().as_str()}));
+        self.events.add("sample", json!({"peer": sample.peer, "path": sample.path, "size_bytes": size_bytes, "entropy": entropy, "blake3": digest.to_hex().as_str()}));
         self.digests.push(digest);
         Ok(())
     }

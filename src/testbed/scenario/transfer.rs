@@ -25,7 +25,7 @@ const TRACE_DEADLINE_MS: u64 = 10_000;
 /// How often peers are asked again to hand over what has ended since.
 const FLUSH_INTERVAL_MS: u64 = 100;
 
-impl Stage<'_> {
+impl Stage {
     /// Runs one transfer and measures it. Failed assertions are the caller's;
     /// an error here means that there is no result.
     pub(super) async fn transfer(
@@ -48,35 +48,44 @@ impl Stage<'_> {
             counted_before.zip(counted_after).map(|(before, after)| traffic(&before, &after));
         self.record_step(plan, &trace, start_ns);
         let digest_equal = self.digest_equal(plan, &done).await?;
-        let spans = self.spans(plan, &trace).await?;
-        let (before, after) = session_change(&done);
+        let counters = session_change(&done);
+        if counters.is_none() && plan.rekeys_min > 0 {
+            return Err(ScenarioError::Lacks {
+                peer: plan.to.clone(),
+                attempted: format!("counting the rekeys of step `{}`", plan.name),
+                reason: "it tells no session counters with a transfer".to_owned(),
+            });
+        }
         let facts = StepFacts {
             pattern: pattern(plan, &done),
             rtt_ns: link.rtt_measured_us * 1_000,
             wall_ns: done.wall_ns,
         };
-        let layers = LayerTable::of(&spans, &facts).map_err(|error| ScenarioError::NoTrace {
+        let spans = self.spans(plan, &trace).await?;
+        let layers = spans.map(|spans| LayerTable::of(&spans, &facts)).transpose();
+        let layers = layers.map_err(|error| ScenarioError::NoTrace {
             step: plan.name.clone(),
             reason: error.to_string(),
         })?;
+        let rekey_gap_ns_max = counters.as_ref().map_or(0, |(_, after)| after.rekey_gap_ns_max);
         Ok(TransferResult {
             name: plan.name.clone(),
             mode: plan.mode,
-            link: link.plan.name.clone(),
+            link: link.plan.name.to_string(),
             bytes: done.bytes,
             chunk_bytes: done.chunk_bytes,
             depth: done.depth,
             wall_ns: done.wall_ns,
             first_byte_ns: done.first_byte_ns,
             gap_ns_max: done.gap_ns_max,
-            rekey_gap_ns_max: (after.rekey_gap_ns_max > 0).then_some(after.rekey_gap_ns_max),
+            rekey_gap_ns_max: (rekey_gap_ns_max > 0).then_some(rekey_gap_ns_max),
             link_bytes: traffic.map(|traffic| traffic.down.bytes),
             traffic,
-            before: epochs(&before),
-            after: epochs(&after),
+            before: counters.as_ref().map(|(before, _)| epochs(before)),
+            after: counters.as_ref().map(|(_, after)| epochs(after)),
             digest_equal,
             rtt_measured_us: link.rtt_measured_us,
-            layers: Some(layers),
+            layers,
             trace_id: trace.trace_id.to_string(),
         })
     }
@@ -211,12 +220,13 @@ impl Stage<'_> {
         self.collector.record(span);
     }
 
-    /// The spans of the step's trace, once both ends have told theirs.
+    /// The spans of the step's trace, once both ends have told theirs; `None` when
+    /// one of them has no telemetry.
     async fn spans(
         &self,
         plan: &TransferPlan,
         trace: &TraceContext,
-    ) -> Result<Vec<SpanRecord>, ScenarioError> {
+    ) -> Result<Option<Vec<SpanRecord>>, ScenarioError> {
         let spans = self.collector.wait_for(
             trace.trace_id,
             "the spans of both ends",
@@ -226,10 +236,12 @@ impl Stage<'_> {
         tokio::pin!(spans);
         loop {
             // A flush hands over what has ended; the last span may end after it.
-            self.flush(plan).await?;
+            if !self.flush(plan).await? {
+                return Ok(None);
+            }
             let pause = Duration::from_millis(FLUSH_INTERVAL_MS);
             if let Ok(spans) = tokio::time::timeout(pause, &mut spans).await {
-                return spans.map_err(|error| ScenarioError::NoTrace {
+                return spans.map(Some).map_err(|error| ScenarioError::NoTrace {
                     step: plan.name.clone(),
                     reason: error.to_string(),
                 });
@@ -237,14 +249,17 @@ impl Stage<'_> {
         }
     }
 
-    async fn flush(&self, plan: &TransferPlan) -> Result<(), ScenarioError> {
+    /// Whether both ends have handed over what they have.
+    async fn flush(&self, plan: &TransferPlan) -> Result<bool, ScenarioError> {
+        let mut both = true;
         for name in [&plan.to, &plan.from] {
             let peer = self.peer(name);
             let mut control = peer.control.clone();
             let flush = control.flush_telemetry(FlushTelemetryRequest {});
-            peer.call("flushing its spans", flush).await?;
+            let flushed = peer.call("flushing its spans", flush).await;
+            both &= self.lacking.allow(flushed, "its steps have no time per layer")?.is_some();
         }
-        Ok(())
+        Ok(both)
     }
 }
 
@@ -283,10 +298,11 @@ fn download_name(plan: &TransferPlan) -> String {
     format!("step-{}", name.collect::<String>())
 }
 
-fn session_change(done: &TransferDone) -> (SessionCounters, SessionCounters) {
-    let after = done.after.clone().unwrap_or_default();
-    let before = done.before.clone().unwrap_or_default();
-    (before, after)
+/// Before and after; `None` from a peer that counts nothing. A session that began
+/// with the transfer was at its start before.
+fn session_change(done: &TransferDone) -> Option<(SessionCounters, SessionCounters)> {
+    let after = done.after.clone()?;
+    Some((done.before.clone().unwrap_or_default(), after))
 }
 
 fn traffic(before: &ProxyCounters, after: &ProxyCounters) -> LinkTraffic {

@@ -7,25 +7,25 @@ use std::collections::BTreeMap;
 
 use super::defaults;
 use super::diagnostic::Diagnostic;
+use super::schema;
 use super::source::Span;
 use super::tree::{Node, Value};
-use crate::testbed::plan::{PeerPlan, Shape, StepPlan};
+use crate::testbed::plan::{Entropy, PeerPlan, Shape, StepPlan};
+use crate::testbed::runtime::docker::subnets::Subnet;
 
 mod dataset;
 mod fields;
 mod links;
+mod network;
 mod peers;
+mod roll;
 mod run;
 mod steps;
 
 use fields::Fields;
+pub(crate) use links::Links;
+pub(crate) use roll::Roll;
 pub(crate) use run::{Factor, Run, factors};
-
-/// Keys at the top of the file.
-pub(crate) const TOP_KEYS: [&str; 11] = [
-    "version", "name", "seed", "vars", "defaults", "peers", "links", "dataset", "scenario",
-    "matrix", "run",
-];
 
 /// Everything a topology says, with all variables put in: one cell.
 #[derive(Clone, Debug)]
@@ -33,25 +33,22 @@ pub(crate) struct Scene {
     pub(crate) name: String,
     pub(crate) seed: u64,
     pub(crate) peers: Vec<PeerPlan>,
-    pub(crate) links: Vec<Link>,
+    pub(crate) roll: Roll,
+    pub(crate) links: Links,
+    /// Where containers' networks come from.
+    pub(crate) range: Subnet,
     pub(crate) dataset: Vec<File>,
     /// Their `sample` is an index into `dataset`.
     pub(crate) steps: Vec<StepPlan>,
     pub(crate) run: Run,
 }
 
-/// What one peer dials another through.
-#[derive(Clone, Debug)]
+/// What one peer dials another through; both by their places in the list of peers.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Link {
-    pub(crate) dialler: String,
-    pub(crate) listener: String,
+    pub(crate) dialler: u32,
+    pub(crate) listener: u32,
     pub(crate) shape: Shape,
-}
-
-impl Link {
-    pub(crate) fn name(&self) -> String {
-        format!("{}:{}", self.dialler, self.listener)
-    }
 }
 
 /// One file of the dataset.
@@ -59,32 +56,42 @@ impl Link {
 pub(crate) struct File {
     pub(crate) peer: String,
     pub(crate) path: String,
+    /// What else a transfer may call it: the path in the file with its number.
+    pub(crate) alias: Option<String>,
     pub(crate) size_bytes: u64,
+    pub(crate) entropy: Entropy,
     pub(crate) span: Span,
 }
 
 /// Decodes a tree whose variables are put in.
 pub(crate) fn scene(root: &Node, found: &mut Vec<Diagnostic>) -> Scene {
-    let top = Fields::open(root, "the topology", &TOP_KEYS, found);
+    let top = Fields::open(root, "the topology", &schema::TOPOLOGY, found);
     check_version(&top, found);
     let name = top.require("name", found).and_then(|node| fields::name(node, "`name`", found));
-    let seed =
-        top.find("seed").and_then(|node| fields::integer(node, "`seed`", 0, u64::MAX, found));
-    let (peers, peers_whole) = part(found, |found| peers::peers(&top, found));
-    let (links, links_whole) = part(found, |found| links::links(&top, &peers, found));
-    let (dataset, dataset_whole) = part(found, |found| dataset::dataset(&top, &peers, found));
+    let seed = top.integer("seed", found).unwrap_or(defaults::SEED);
+    let (all, peers_whole) = part(found, |found| peers::peers(&top, found));
+    let peers = all.list.as_slice();
+    let roll = Roll::of(peers);
+    let (links, links_whole) = part(found, |found| links::links(&top, peers, &roll, found));
+    let (dataset, dataset_whole) = part(found, |found| dataset::dataset(&top, seed, peers, found));
+    peers::check_fit(&all, &dataset, found);
     let known = steps::Known {
-        peers: &peers,
-        links: (links_whole && peers_whole).then_some(links.as_slice()),
+        peers,
+        roll: &roll,
+        places: &all.places,
+        links: (links_whole && peers_whole).then_some(&links),
         dataset: (dataset_whole && peers_whole).then_some(dataset.as_slice()),
     };
     let steps = steps::steps(&top, &known, found);
     let run = run::run(&top, found);
+    let range = network::range(&top, peers, found);
     Scene {
         name: name.unwrap_or_default(),
-        seed: seed.unwrap_or(defaults::SEED),
-        peers,
+        seed,
+        peers: all.list,
+        roll,
         links,
+        range,
         dataset,
         steps,
         run,
@@ -95,7 +102,7 @@ pub(crate) fn scene(root: &Node, found: &mut Vec<Diagnostic>) -> Scene {
 pub(crate) fn vars(root: &Node, found: &mut Vec<Diagnostic>) -> BTreeMap<String, String> {
     let Some(node) = root.child("vars") else { return BTreeMap::new() };
     let mut vars = BTreeMap::new();
-    for entry in fields::entries(node, "`vars`", found) {
+    for entry in fields::named(fields::entries(node, "`vars`", found)) {
         let what = format!("the variable `{}`", entry.key);
         if !fields::is_identifier(&entry.key) {
             let message = format!("`{}` is not a name for a variable", entry.key);
@@ -107,6 +114,15 @@ pub(crate) fn vars(root: &Node, found: &mut Vec<Diagnostic>) -> BTreeMap<String,
         }
     }
     vars
+}
+
+/// Where each of the `vars` has its value.
+pub(crate) fn var_places(root: &Node) -> BTreeMap<String, Span> {
+    let entries = match root.child("vars").map(|node| &node.value) {
+        Some(Value::Mapping(entries)) => entries.as_slice(),
+        _ => &[],
+    };
+    entries.iter().map(|entry| (entry.key.clone(), entry.value.span)).collect()
 }
 
 fn check_version(top: &Fields<'_>, found: &mut Vec<Diagnostic>) {

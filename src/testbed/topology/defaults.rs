@@ -38,15 +38,59 @@ pub const RUN_DEADLINE_MS: u64 = 600_000;
 /// Each rekey that a step asks for moves both directions once.
 pub const EPOCHS_PER_REKEY: u32 = 2;
 
-/// Peers of one run. Full mesh of this many needs 4032 listeners, which fit
-/// between the first link port and the ephemeral ones.
-pub const PEERS_MAX: usize = 64;
+/// Peers of one topology: far more than one machine runs, so that plans of larger
+/// systems can be looked at.
+pub const PEERS_MAX: usize = 4096;
+
+/// Peers of one run, without `--force`. What a machine of a few cores starts within
+/// half a minute; a full mesh of them has 4032 links, for which a proxy has ports.
+pub const PEERS_RECOMMENDED_MAX: usize = 64;
+
+/// Links of one topology: a full mesh of 1024 peers. Each takes some 250 bytes of
+/// a plan.
+pub const LINKS_MAX: usize = 1024 * 1023;
+
+/// Children of each peer of a `tree`.
+pub const TREE_ARITY: u64 = 2;
+
+/// Shapes of all cells together, at 96 bytes each: those of the most links in four
+/// cells, or of the 4032 of a full mesh of 64 in the most cells.
+pub const SHAPES_MAX: usize = 4 << 20;
+
+/// Profiles of one file. One that inherits from another is resolved within it, so
+/// this also bounds how deep.
+pub const PROFILES_MAX: usize = 256;
+
+/// Least share of a processor: engines refuse less than a hundredth.
+pub const CPUS_MILLI_MIN: u64 = 10;
+
+/// Most processors: more than a machine has, so that no limit says the same.
+pub const CPUS_MILLI_MAX: u64 = 1_024_000;
+
+/// Least memory of a peer: Docker refuses less than 6 MiB.
+pub const MEMORY_BYTES_MIN: u64 = 6 << 20;
+
+/// Most memory of a peer: more than a machine has, so that no limit says the same.
+pub const MEMORY_BYTES_MAX: u64 = 16 << 40;
+
+/// Least size of a volume in memory: keys, a socket and some pages to write to.
+pub const VOLUME_MEMORY_BYTES_MIN: u64 = 1 << 20;
+
+/// Largest volume in memory: as large as a file of the dataset may be.
+pub const VOLUME_MEMORY_BYTES_MAX: u64 = FILE_BYTES_MAX;
+
+/// Longest path of a directory of the machine: Linux takes 4096 bytes with the
+/// zero at their end.
+pub const DIRECTORY_BYTES_MAX: usize = 4095;
 
 /// Longest peer name: a host name label, with room for a prefix.
 pub const NAME_BYTES_MAX: usize = 32;
 
 /// Longest path of a file in a share.
 pub const PATH_BYTES_MAX: usize = 1024;
+
+/// Longest name within such a path: what file systems of Linux take (NAME_MAX).
+pub const PATH_NAME_BYTES_MAX: usize = 255;
 
 /// One-way delay of a link: beyond 5 s the round trip of a handshake or of a small
 /// call takes longer than the 10 s that each has.
@@ -63,8 +107,11 @@ pub const RATE_BITS_PER_S_MAX: u64 = 100_000_000_000;
 /// One file of the dataset.
 pub const FILE_BYTES_MAX: u64 = 1 << 40;
 
-/// Files of the dataset.
-pub const FILES_MAX: usize = 1000;
+/// Files of the dataset. Each is a call to its peer and an entry of the plan.
+pub const FILES_MAX: usize = 10_000;
+
+/// All files of the dataset together: more than any disk here has.
+pub const DATASET_BYTES_MAX: u64 = 1 << 42;
 
 /// Steps of the scenario.
 pub const STEPS_MAX: usize = 256;
@@ -78,7 +125,7 @@ pub const DEPTH_MAX: u64 = 4096;
 /// Key changes asked for within one step.
 pub const REKEYS_MAX: usize = 64;
 
-/// Cells of the matrix: with the most links, their shapes take 320 MiB.
+/// Cells of the matrix; [`SHAPES_MAX`] bounds what they hold together.
 pub const CELLS_MAX: usize = 1024;
 
 /// Turns of the run: cells times repetitions and warm-ups.

@@ -10,6 +10,9 @@ mod render;
 /// More than this many are not shown: the first ones are the cause of the rest.
 pub const DIAGNOSTICS_MAX: usize = 100;
 
+/// More places of one mistake than this help nobody.
+pub const RELATED_MAX: usize = 8;
+
 /// One mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
@@ -19,15 +22,42 @@ pub struct Diagnostic {
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
+    /// Other places that have a part in it.
+    pub related: Vec<Related>,
+}
+
+/// A place that has a part in a mistake that stands elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Related {
+    /// Where.
+    pub span: Span,
+    /// What is there, such as `first given here`.
+    pub label: String,
 }
 
 impl Diagnostic {
     pub(crate) fn new(span: Span, message: impl Into<String>) -> Self {
-        Self { span: Some(span), message: message.into(), hint: None }
+        Self { span: Some(span), ..Self::nowhere(message) }
+    }
+
+    /// A mistake that no one place stands for.
+    pub(crate) fn nowhere(message: impl Into<String>) -> Self {
+        Self { span: None, message: message.into(), hint: None, related: Vec::new() }
     }
 
     pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// Adds a place that has a part in it. Ones beyond [`RELATED_MAX`] and the
+    /// mistake's own place are left out.
+    pub(crate) fn related(mut self, span: Span, label: impl Into<String>) -> Self {
+        let related = Related { span, label: label.into() };
+        let known = self.span == Some(span) || self.related.contains(&related);
+        if !known && self.related.len() < RELATED_MAX {
+            self.related.push(related);
+        }
+        self
     }
 }
 
@@ -50,7 +80,7 @@ impl Diagnostics {
     /// A file that could not be read at all.
     pub(crate) fn unreadable(name: &str, message: String, hint: &str) -> Self {
         let source = Source { name: name.to_owned(), text: String::new() };
-        let diagnostic = Diagnostic { span: None, message, hint: Some(hint.to_owned()) };
+        let diagnostic = Diagnostic::nowhere(message).hint(hint);
         Self::new(vec![source], vec![diagnostic])
     }
 
@@ -74,7 +104,15 @@ impl Diagnostics {
 
     /// One JSON array of objects, for programs.
     pub fn json(&self) -> String {
-        render::json(self)
+        render::json(&[self])
+    }
+
+    /// One JSON array for several files together. Each object has its place as
+    /// `file`, `line`, `column` (both 1-based, in characters), `start` and `end`
+    /// (bytes), and the file that was checked as `topology`: a mistake in an
+    /// argument of `--set` has that as its `file`.
+    pub fn json_of(all: &[Self]) -> String {
+        render::json(&all.iter().collect::<Vec<_>>())
     }
 
     /// Workflow commands that annotate the lines of a change on GitHub.
@@ -83,26 +121,33 @@ impl Diagnostics {
     }
 
     /// The name of the file, or `--set`.
-    fn source_name(&self, diagnostic: &Diagnostic) -> &str {
-        let index = diagnostic.span.map_or(0, |span| span.source);
-        &self.sources[index].name
+    fn source_name(&self, span: Option<Span>) -> &str {
+        &self.sources[span.map_or(0, |span| span.source)].name
+    }
+
+    /// `file:line:column` of a place.
+    fn place(&self, span: Span) -> String {
+        format!("{}:{}:{}", self.source_name(Some(span)), span.line, span.column)
     }
 }
 
-/// One line for each: `file:line:column: message (hint)`.
+/// One line for each: `file:line:column: message (hint); file:line:column: label`.
 impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, diagnostic) in self.list.iter().take(DIAGNOSTICS_MAX).enumerate() {
             if index > 0 {
                 writeln!(f)?;
             }
-            write!(f, "{}:", self.source_name(diagnostic))?;
-            if let Some(span) = diagnostic.span {
-                write!(f, "{}:{}:", span.line, span.column)?;
+            match diagnostic.span {
+                Some(span) => write!(f, "{}: ", self.place(span))?,
+                None => write!(f, "{}: ", self.source_name(None))?,
             }
-            write!(f, " {}", diagnostic.message)?;
+            f.write_str(&diagnostic.message)?;
             if let Some(hint) = &diagnostic.hint {
                 write!(f, " ({hint})")?;
+            }
+            for related in &diagnostic.related {
+                write!(f, "; {}: {}", self.place(related.span), related.label)?;
             }
         }
         Ok(())

@@ -1,10 +1,11 @@
 //! `--set key.path=value`: the tree changed before anything looks at it.
 
-use super::decode::TOP_KEYS;
 use super::diagnostic::Diagnostic;
+use super::schema;
 use super::source::{Source, Span};
 use super::suggest;
 use super::tree::{Entry, Node, Value, parse_at};
+use super::vars;
 
 /// The name under which diagnostics show an argument.
 const SOURCE_NAME: &str = "--set";
@@ -20,7 +21,7 @@ struct Segment<'a> {
 /// A path goes through maps by key and through lists by index. A path of one
 /// segment that is no top-level key but a variable means `vars.<name>`, and pins
 /// that variable where the matrix varies it. Missing keys are added (the schema
-/// is checked afterwards), but neither peers nor variables: there a new name is
+/// is checked afterwards), but no peers, profiles or variables: there a new name is
 /// a slip.
 pub(crate) fn apply(
     tree: &mut Node,
@@ -52,7 +53,8 @@ fn parse_value(
     found: &mut Vec<Diagnostic>,
 ) -> Option<Node> {
     if set[offset..].trim().is_empty() {
-        let span = Span { start: offset, end: set.len(), ..Span::beginning(source) };
+        let column = set[..offset].chars().count() + 1;
+        let span = Span { start: offset, end: set.len(), column, ..Span::beginning(source) };
         let hint = "write `null` to unset a key";
         found.push(Diagnostic::new(span, "there is no value after the `=`").hint(hint));
         return None;
@@ -62,8 +64,8 @@ fn parse_value(
 
 fn apply_one(tree: &mut Node, path: &[Segment<'_>], value: Node) -> Result<(), Diagnostic> {
     if let [name] = path
-        && !TOP_KEYS.contains(&name.text)
-        && tree.child("vars").and_then(|vars| vars.child(name.text)).is_some()
+        && !schema::TOPOLOGY.names().contains(&name.text)
+        && is_variable(tree, name.text)
     {
         let span = name.span;
         let below = |text| [Segment { text, span }, Segment { text: name.text, span }];
@@ -74,10 +76,14 @@ fn apply_one(tree: &mut Node, path: &[Segment<'_>], value: Node) -> Result<(), D
         return place(tree, &below("vars"), value);
     }
     if let [top, name, ..] = path
-        && ["peers", "vars"].contains(&top.text)
+        && ["peers", "profiles", "vars"].contains(&top.text)
     {
         let parent = tree.child(top.text);
-        if parent.and_then(|parent| parent.child(name.text)).is_none() {
+        let known = match top.text {
+            "vars" => is_variable(tree, name.text),
+            _ => parent.and_then(|parent| parent.child(name.text)).is_some(),
+        };
+        if !known {
             let known = parent.map(keys).unwrap_or_default();
             let message = format!("there is no `{}` in `{}`", name.text, top.text);
             let hint = suggest::hint(name.text, &known);
@@ -85,6 +91,13 @@ fn apply_one(tree: &mut Node, path: &[Segment<'_>], value: Node) -> Result<(), D
         }
     }
     place(tree, path, value)
+}
+
+/// Whether the file defines it, or uses it with a default.
+fn is_variable(tree: &Node, name: &str) -> bool {
+    let defined = tree.child("vars").and_then(|vars| vars.child(name)).is_some();
+    defined
+        || vars::in_topology(tree).iter().any(|used| used.name == name && used.default.is_some())
 }
 
 fn place(node: &mut Node, path: &[Segment<'_>], value: Node) -> Result<(), Diagnostic> {

@@ -28,7 +28,7 @@ pub(crate) fn hint(name: &str, candidates: &[&str]) -> String {
 /// `a`, `b` and `c`.
 fn enumerate(names: &[&str]) -> String {
     /// More names than this help nobody.
-    const NAMES_MAX: usize = 12;
+    const NAMES_MAX: usize = 16;
     let mut shown: Vec<String> =
         names.iter().take(NAMES_MAX).map(|name| format!("`{name}`")).collect();
     if names.len() > NAMES_MAX {

@@ -1,7 +1,10 @@
 use super::{Diagnostics, Topology, resolved};
 
+mod damage;
+mod limits;
 mod mistakes;
 mod overrides;
+mod profiles;
 
 /// A small topology that is right, for tests to break.
 pub(crate) const GOOD: &str = "\
@@ -73,6 +76,23 @@ fn forms_of_diagnostics() {
     assert!(drawn.contains('\u{1b}') && drawn.contains('─'), "colour and lines: {drawn}");
 }
 
+/// What stands in an argument is shown beside what stands in the file, and several
+/// files make one document.
+#[test]
+fn forms_of_a_cause_across_places() {
+    let sets = ["peers.bob.mount=false".to_owned(), "vars.mode=mount".to_owned()];
+    let text = GOOD.replace("path: big.bin, size", "path: \"\", size");
+    let text = text.replace("  alice: {}", "  alice: { mount: true, mount: true }");
+    let first = Topology::parse("one.yaml", &text, &sets).unwrap_err();
+    let second = broken("version: 1", "version: 1\nversion: 2").unwrap_err();
+    insta::assert_snapshot!("related_human", first.excerpts(false));
+    insta::assert_snapshot!("related_github", first.github());
+    let json = Diagnostics::json_of(&[first, second]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    insta::assert_snapshot!("related_json", serde_json::to_string_pretty(&json).unwrap());
+    assert_eq!(Diagnostics::json_of(&[]), "[]\n");
+}
+
 #[test]
 fn a_resolved_topology_gives_the_same_plan() {
     let sets = ["rtt=10ms".to_owned(), "run.repetitions=3".to_owned()];
@@ -90,17 +110,4 @@ fn a_file_that_is_not_there_is_a_diagnostic() {
     let text = diagnostics.excerpts(false);
     assert!(text.contains("cannot read the topology /nonexistent/topology.yaml"), "{text}");
     assert!(diagnostics.json().contains("\"line\":null"));
-}
-
-proptest::proptest! {
-    /// Whatever stands in the file: diagnostics that can be shown, no panic.
-    #[test]
-    fn no_damage_to_the_text_panics(at in 0..GOOD.len(), length in 0_usize..40, with in "\\PC{0,8}") {
-        let end = (at + length).min(GOOD.len());
-        let text = format!("{}{with}{}", &GOOD[..at], &GOOD[end..]);
-        if let Err(diagnostics) = parse(&text) {
-            diagnostics.excerpts(true);
-            diagnostics.json();
-        }
-    }
 }

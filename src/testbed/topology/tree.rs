@@ -11,7 +11,7 @@ mod emit;
 mod parse;
 
 pub(crate) use emit::emit;
-pub(crate) use parse::{parse, parse_at};
+pub(crate) use parse::{parse, parse_at, too_long};
 
 /// Largest file that is read; topologies are written by hand.
 pub const FILE_BYTES_MAX: usize = 1 << 20;

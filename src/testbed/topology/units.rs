@@ -13,6 +13,73 @@ pub struct UnitError {
     pub hint: String,
 }
 
+/// What a key of the topology measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Quantity {
+    /// Processors, counted: the only one without a unit. Thousandths.
+    Cpus,
+    /// Microseconds.
+    Duration,
+    /// Bits per second.
+    Rate,
+    /// Thousandths.
+    Share,
+    /// Bytes.
+    Size,
+}
+
+impl Quantity {
+    /// The number of smallest units.
+    pub(crate) fn parse(self, text: &str) -> Result<u64, UnitError> {
+        match self {
+            Self::Cpus => cpus_milli(text),
+            Self::Duration => duration_us(text),
+            Self::Rate => rate_bits_per_s(text),
+            Self::Share => share_permille(text),
+            Self::Size => size_bytes(text),
+        }
+    }
+
+    /// A number of smallest units as a person writes it.
+    pub(crate) fn show(self, value: u64) -> String {
+        match self {
+            Self::Cpus => CpusMilli(value).to_string(),
+            Self::Duration => DurationUs(value).to_string(),
+            Self::Rate => RateBits(value).to_string(),
+            Self::Share => format!("{}.{}%", value / 10, value % 10),
+            Self::Size => SizeBytes(value).to_string(),
+        }
+    }
+
+    /// As messages and the schema call it.
+    pub(crate) const fn name(self) -> &'static str {
+        self.kind().name
+    }
+
+    /// Right spellings, in words.
+    pub(crate) const fn example(self) -> &'static str {
+        self.kind().example
+    }
+
+    /// A regular expression (ECMA 262) of right spellings.
+    pub(crate) fn pattern(self) -> String {
+        let units: Vec<&str> = self.kind().units.iter().map(|(name, _)| *name).collect();
+        let unit =
+            if units.is_empty() { String::new() } else { format!(" *({})", units.join("|")) };
+        format!("^[0-9]+(\\.[0-9]+)?{unit}$")
+    }
+
+    const fn kind(self) -> &'static Kind {
+        match self {
+            Self::Cpus => &CPUS,
+            Self::Duration => &DURATION,
+            Self::Rate => &RATE,
+            Self::Share => &SHARE,
+            Self::Size => &SIZE,
+        }
+    }
+}
+
 /// One unit and how many of the smallest unit it is.
 type Unit = (&'static str, u64);
 
@@ -96,6 +163,15 @@ const SHARE: Kind = Kind {
     too_fine: "is finer than a tenth of a percent",
 };
 
+const CPUS: Kind = Kind {
+    name: "number of processors",
+    example: "`0.5` or `2`",
+    likely: ["", ""],
+    units: &[],
+    resolution: 1,
+    too_fine: "is finer than a thousandth of a processor",
+};
+
 /// A duration in whole microseconds: `50ms`, `1.5s`, `200us`, `2min`.
 pub fn duration_us(text: &str) -> Result<u64, UnitError> {
     quantity(text, &DURATION)
@@ -114,6 +190,23 @@ pub fn rate_bits_per_s(text: &str) -> Result<u64, UnitError> {
 /// A share in thousandths: `50%` is 500.
 pub fn share_permille(text: &str) -> Result<u64, UnitError> {
     quantity(text, &SHARE)
+}
+
+/// Processors in thousandths: `0.5` is 500. They are counted, so there is no unit.
+pub fn cpus_milli(text: &str) -> Result<u64, UnitError> {
+    let text = text.trim();
+    let unsigned = text.strip_prefix('-');
+    let (number, unit) = split(unsigned.unwrap_or(text));
+    let Some(decimal) = Decimal::parse(number) else {
+        return Err(CPUS.error(format!("`{text}` is not a {}", CPUS.name)));
+    };
+    if !unit.is_empty() {
+        return Err(CPUS.error(format!("`{text}`: processors are counted, without a unit")));
+    }
+    if unsigned.is_some() {
+        return Err(CPUS.error(format!("`{text}` is negative")));
+    }
+    decimal.scaled(1000, &CPUS, text)
 }
 
 /// Microseconds in the largest unit that is exact.
@@ -141,6 +234,21 @@ impl fmt::Display for RateBits {
             Some((unit, bits)) => write!(f, "{}{unit}", self.0 / bits),
             None => write!(f, "{}bit/s", self.0),
         }
+    }
+}
+
+/// Thousandths of a processor, as processors.
+#[derive(Clone, Copy, Debug)]
+pub struct CpusMilli(pub u64);
+
+impl fmt::Display for CpusMilli {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, thousandths) = (self.0 / 1000, self.0 % 1000);
+        if thousandths == 0 {
+            return write!(f, "{whole}");
+        }
+        let decimals = format!("{thousandths:03}");
+        write!(f, "{whole}.{}", decimals.trim_end_matches('0'))
     }
 }
 
@@ -174,14 +282,7 @@ fn quantity(text: &str, kind: &Kind) -> Result<u64, UnitError> {
     if unsigned.is_some() {
         return Err(kind.error(format!("`{text}` is negative")));
     }
-    match decimal {
-        Decimal::Exact(decimal) => decimal.scale(*factor, kind.resolution),
-        Decimal::TooLong => Err(ScaleError::TooLarge),
-    }
-    .map_err(|error| match error {
-        ScaleError::TooFine => kind.error(format!("`{text}` {}", kind.too_fine)),
-        ScaleError::TooLarge => kind.error(format!("`{text}` is larger than can be counted")),
-    })
+    decimal.scaled(*factor, kind, text)
 }
 
 /// The digits and points at the start, and the unit after them.
@@ -266,6 +367,18 @@ impl Decimal {
         let mantissa = digits.parse().ok()?;
         let decimals = u32::try_from(fraction.len()).ok()?;
         Some(Self::Exact(Digits { mantissa, decimals }))
+    }
+
+    /// This many times `factor`, in `kind`'s result unit; `text` is for messages.
+    fn scaled(self, factor: u64, kind: &Kind, text: &str) -> Result<u64, UnitError> {
+        match self {
+            Self::Exact(decimal) => decimal.scale(factor, kind.resolution),
+            Self::TooLong => Err(ScaleError::TooLarge),
+        }
+        .map_err(|error| match error {
+            ScaleError::TooFine => kind.error(format!("`{text}` {}", kind.too_fine)),
+            ScaleError::TooLarge => kind.error(format!("`{text}` is larger than can be counted")),
+        })
     }
 }
 

@@ -1,11 +1,17 @@
 //! `${name}` and `${name:-default}` in values; `$$` is a dollar sign.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::diagnostic::Diagnostic;
+use super::schema;
 use super::source::Span;
 use super::suggest;
 use super::tree::{Entry, Node, SCALAR_BYTES_MAX, Scalar, Value};
+
+mod uses;
+
+use uses::{Piece, pieces};
+pub(crate) use uses::{Use, below, in_topology};
 
 /// Top-level keys whose values are taken as written: they define variables.
 const LITERAL_KEYS: [&str; 2] = ["matrix", "vars"];
@@ -16,22 +22,42 @@ pub(crate) struct Substituted {
     pub(crate) found: Vec<Diagnostic>,
     /// Scalars that are left as they were: nothing can be said about them.
     unresolved: HashSet<Span>,
+    /// The variables that went into a scalar.
+    used: HashMap<Span, Vec<String>>,
 }
 
 impl Substituted {
     /// Puts `vars` in. Unknown variables are diagnostics, but for those that the
     /// file defines: what is wrong with their definition has been told.
     pub(crate) fn new(root: &Node, vars: &BTreeMap<String, String>) -> Self {
-        let mut substitution =
-            Substitution { root, vars, found: Vec::new(), unresolved: HashSet::new() };
+        let mut substitution = Substitution {
+            root,
+            vars,
+            found: Vec::new(),
+            unresolved: HashSet::new(),
+            used: HashMap::new(),
+        };
         let tree = substitution.top();
-        let Substitution { found, unresolved, .. } = substitution;
-        Self { tree, found, unresolved }
+        let Substitution { found, unresolved, used, .. } = substitution;
+        Self { tree, found, unresolved, used }
     }
 
     /// Whether the scalar at `span` is what it was meant to be.
     pub(crate) fn is_resolved(&self, span: Option<Span>) -> bool {
         span.is_none_or(|span| !self.unresolved.contains(&span))
+    }
+
+    /// Adds to a mistake in a value where the variables of that value come from.
+    pub(crate) fn explained(
+        &self,
+        diagnostic: Diagnostic,
+        places: &BTreeMap<String, Span>,
+    ) -> Diagnostic {
+        let used = diagnostic.span.and_then(|span| self.used.get(&span));
+        used.into_iter().flatten().fold(diagnostic, |diagnostic, name| match places.get(name) {
+            Some(place) => diagnostic.related(*place, format!("`{name}` is given here")),
+            None => diagnostic,
+        })
     }
 }
 
@@ -40,6 +66,7 @@ struct Substitution<'a> {
     vars: &'a BTreeMap<String, String>,
     found: Vec<Diagnostic>,
     unresolved: HashSet<Span>,
+    used: HashMap<Span, Vec<String>>,
 }
 
 impl Substitution<'_> {
@@ -48,27 +75,26 @@ impl Substitution<'_> {
         let entries = entries
             .iter()
             .map(|entry| {
-                let literal =
-                    LITERAL_KEYS.contains(&entry.key.as_str()) || entry.key.starts_with("x-");
-                let value = if literal { entry.value.clone() } else { self.below(&entry.value) };
-                Entry { key: entry.key.clone(), key_span: entry.key_span, value }
+                let literal = LITERAL_KEYS.contains(&entry.key.as_str());
+                if literal { entry.clone() } else { self.entry(entry) }
             })
             .collect();
         Node { span: self.root.span, value: Value::Mapping(entries) }
     }
 
+    /// What is the file's own is taken as written.
+    fn entry(&mut self, entry: &Entry) -> Entry {
+        if schema::is_own_key(&entry.key) {
+            return entry.clone();
+        }
+        Entry { key: entry.key.clone(), key_span: entry.key_span, value: self.below(&entry.value) }
+    }
+
     fn below(&mut self, node: &Node) -> Node {
         let value = match &node.value {
-            Value::Mapping(entries) => Value::Mapping(
-                entries
-                    .iter()
-                    .map(|entry| Entry {
-                        key: entry.key.clone(),
-                        key_span: entry.key_span,
-                        value: self.below(&entry.value),
-                    })
-                    .collect(),
-            ),
+            Value::Mapping(entries) => {
+                Value::Mapping(entries.iter().map(|entry| self.entry(entry)).collect())
+            }
             Value::Sequence(items) => {
                 Value::Sequence(items.iter().map(|item| self.below(item)).collect())
             }
@@ -82,7 +108,11 @@ impl Substitution<'_> {
             Ok(text) if text == scalar.text => scalar.clone(),
             // What comes out is taken as if it had been written unquoted: a
             // variable within { } has to be quoted, and may still be a number.
-            Ok(text) => Scalar { text, plain: true, template: Some(scalar.text.clone()) },
+            Ok(text) => {
+                let used = uses::in_text(&scalar.text, span).map(|used| used.name.to_owned());
+                self.used.insert(span, used.collect());
+                Scalar { text, plain: true, template: Some(scalar.text.clone()) }
+            }
             Err(problem) => {
                 self.unresolved.insert(span);
                 let defined = |name: &String| {
@@ -106,29 +136,22 @@ struct Problem {
 
 fn expand(text: &str, vars: &BTreeMap<String, String>) -> Result<String, Problem> {
     let mut out = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find('$') {
-        out.push_str(&rest[..at]);
-        rest = &rest[at + 1..];
-        if let Some(after) = rest.strip_prefix('$') {
-            out.push('$');
-            rest = after;
-        } else if let Some(body) = rest.strip_prefix('{') {
-            let (reference, after) = body.split_once('}').ok_or_else(|| Problem {
-                unknown: None,
-                message: format!("`${{{body}` is not closed"),
-                hint: "end the variable with `}`, or write `$$` for a dollar sign".to_owned(),
-            })?;
-            out.push_str(&value_of(reference, vars)?);
-            rest = after;
-        } else {
-            out.push('$');
+    for piece in pieces(text) {
+        match piece {
+            Piece::Text(text) => out.push_str(text),
+            Piece::Reference(reference) => out.push_str(&value_of(reference, vars)?),
+            Piece::Unclosed(body) => {
+                return Err(Problem {
+                    unknown: None,
+                    message: format!("`${{{body}` is not closed"),
+                    hint: "end the variable with `}`, or write `$$` for a dollar sign".to_owned(),
+                });
+            }
         }
         if out.len() > SCALAR_BYTES_MAX {
             break;
         }
     }
-    out.push_str(rest);
     if out.len() > SCALAR_BYTES_MAX {
         return Err(Problem {
             unknown: None,
@@ -140,10 +163,7 @@ fn expand(text: &str, vars: &BTreeMap<String, String>) -> Result<String, Problem
 }
 
 fn value_of(reference: &str, vars: &BTreeMap<String, String>) -> Result<String, Problem> {
-    let (name, default) = match reference.split_once(":-") {
-        Some((name, default)) => (name, Some(default)),
-        None => (reference, None),
-    };
+    let (name, default) = uses::parse(reference);
     if let Some(value) = vars.get(name) {
         return Ok(value.clone());
     }

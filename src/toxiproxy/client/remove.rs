@@ -51,7 +51,11 @@ impl Client {
     }
 
     /// Deletes a proxy within a deadline; one that is not there counts as deleted.
-    pub(super) async fn delete_surely(&self, proxy: &str) -> Result<(), ClientError> {
+    /// What else fails is as for [`Self::delete`].
+    ///
+    /// # Errors
+    /// Any [`ClientError`].
+    pub async fn delete_surely(&self, proxy: &str) -> Result<(), ClientError> {
         match self.hasty().delete(proxy).await {
             Err(error) if error.status() == Some(404) => Ok(()),
             result => result,

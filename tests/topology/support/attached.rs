@@ -17,7 +17,7 @@ use axum::response::Response;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Run, dropbed, dropd};
+use super::{Peer, Run, dropbed};
 
 /// Who reads, and so who dials.
 pub(crate) const READER: &str = "3";
@@ -54,6 +54,8 @@ pub(crate) struct Attached {
     network: String,
     directory: TempDir,
     direct: bool,
+    peer: Peer,
+    /// The proxy, the owner, the reader.
     children: Vec<Child>,
     /// Where the orchestrator is told that the proxy's API is.
     api: SocketAddr,
@@ -66,6 +68,16 @@ impl Attached {
     /// Starts everything. With `direct`, daemons listen on the ports of the links that
     /// lead to them, and diallers are told the owner's host and not the proxy's.
     pub(crate) fn start(meddle: Meddle, direct: bool) -> Self {
+        Self::start_with(Peer::Dropd, &[], meddle, direct)
+    }
+
+    /// The same with these peers, and more in the owner's environment.
+    pub(crate) fn start_with(
+        peer: Peer,
+        of_owner: &[(&str, &str)],
+        meddle: Meddle,
+        direct: bool,
+    ) -> Self {
         let turn = NETWORK.lock().unwrap_or_else(PoisonError::into_inner);
         let [low, high, ..] = std::process::id().to_le_bytes();
         let network = format!("127.{high}.{low}");
@@ -84,6 +96,7 @@ impl Attached {
             network,
             directory,
             direct,
+            peer,
             children: vec![proxy],
             api,
             _meddler: meddler,
@@ -92,7 +105,8 @@ impl Attached {
         let token = "t".repeat(32);
         std::fs::write(attached.token(), token).expect("the directory is ours");
         for name in [OWNER, READER] {
-            let daemon = attached.daemon(name);
+            let more = if name == OWNER { of_owner } else { &[] };
+            let daemon = attached.daemon(name, more);
             attached.children.push(daemon);
         }
         attached
@@ -119,11 +133,17 @@ impl Attached {
         format!("http://{}", self.api)
     }
 
+    /// Kills the owner.
+    pub(crate) fn kill_owner(&mut self) {
+        let owner = self.children.get_mut(1).expect("all were started");
+        owner.kill().expect("it has not been waited for");
+    }
+
     fn token(&self) -> PathBuf {
         self.directory.path().join("token")
     }
 
-    fn daemon(&self, name: &str) -> Child {
+    fn daemon(&self, name: &str, more: &[(&str, &str)]) -> Child {
         let (network, home) = (&self.network, self.directory.path().join(name));
         let share = home.join("share");
         std::fs::create_dir_all(&share).expect("the directory is ours");
@@ -133,8 +153,9 @@ impl Attached {
             // The link back, which is the second.
             (true, _) => format!("{network}.{OWNER}:{}", LINK_PORT + 1),
         };
-        let mut command = dropd(["run"]);
+        let mut command = self.peer.command(["run"]);
         command
+            .envs(more.iter().copied())
             .env("DROPD_NAME", name)
             .env("DROPD_LISTEN", listen)
             .env("DROPD_CONTROL", format!("{network}.{name}:{CONTROL_PORT}"))

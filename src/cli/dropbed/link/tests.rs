@@ -118,7 +118,8 @@ fn the_types_are_those_of_the_api() {
 fn where_to_look_may_stand_before_or_behind_the_command() {
     for words in [["link", "--run", "d", "ls"], ["link", "ls", "--run", "d"]] {
         let line = Line::try_parse_from(words).unwrap();
-        assert_eq!(line.link.run, Some(PathBuf::from("d")));
+        let which: crate::testbed::live::find::Which = line.link.which.into();
+        assert_eq!(which.run.as_deref(), Some("d"));
     }
     let both = Line::try_parse_from(["link", "ls", "--run", "d", "--proxy", "http://p"]);
     assert!(both.unwrap_err().to_string().contains("cannot be used with"));

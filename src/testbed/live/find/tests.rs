@@ -20,6 +20,32 @@ fn elsewhere() -> Owner {
     Owner { pid_namespace: "1".into(), ..Owner::current() }
 }
 
+/// What `find` sees in `out`, and nowhere else.
+fn seen(out: &Path) -> Vec<Seen> {
+    let entries = std::fs::read_dir(out).into_iter().flatten().flatten();
+    let seen = entries.filter_map(|entry| {
+        let directory = entry.path();
+        let live = Live::read(&directory).ok()?;
+        let (run_id, owner) = (live.run_id.clone(), live.owner.clone());
+        Some(Seen { directory, run_id, live: Some(live), has_parts: false, owner })
+    });
+    let mut seen: Vec<Seen> = seen.collect();
+    seen.sort_by(|left, right| right.directory.cmp(&left.directory));
+    seen
+}
+
+fn which(run: Option<&str>) -> Which {
+    Which { run: run.map(str::to_owned), out: Some("out".into()), half_removed: false }
+}
+
+/// The same run under another name and id.
+fn called(out: &Path, name: &str) -> LiveFile {
+    let directory = out.join(format!("dir-{name}"));
+    std::fs::create_dir(&directory).unwrap();
+    let live = Live { name: name.to_owned(), run_id: format!("id-{name}"), ..live() };
+    LiveFile::create(&directory, live).unwrap()
+}
+
 #[test]
 fn the_only_live_run_is_found_among_others() {
     let out = tempfile::tempdir().unwrap();
@@ -29,31 +55,79 @@ fn the_only_live_run_is_found_among_others() {
         run(out.path(), "3-elsewhere", elsewhere()),
     ];
     std::fs::create_dir(out.path().join("4-over")).unwrap();
-    assert_eq!(below(out.path()).unwrap().directory, out.path().join("2-live"));
+    let found = choose(seen(out.path()), &which(None)).unwrap();
+    assert_eq!(found.directory, out.path().join("2-live"));
 }
 
 #[test]
 fn an_owner_that_cannot_be_judged_is_believed_where_there_is_no_other() {
     let out = tempfile::tempdir().unwrap();
     let _files = [run(out.path(), "1-killed", ended()), run(out.path(), "2-else", elsewhere())];
-    assert_eq!(below(out.path()).unwrap().directory, out.path().join("2-else"));
+    let found = choose(seen(out.path()), &which(None)).unwrap();
+    assert_eq!(found.directory, out.path().join("2-else"));
+}
+
+/// By the topology's name, by the run's id, by its directory's name.
+#[test]
+fn a_run_is_found_by_what_it_is_called() {
+    let out = tempfile::tempdir().unwrap();
+    let _files = [called(out.path(), "one"), called(out.path(), "two")];
+    for word in ["two", "id-two", "dir-two"] {
+        let found = choose(seen(out.path()), &which(Some(word))).unwrap();
+        assert_eq!(found.live.name, "two", "{word}");
+    }
+    let error = choose(seen(out.path()), &which(Some("tow"))).unwrap_err();
+    assert_eq!(error.exit(), Exit::BadInput);
+    assert!(error.to_string().contains("did you mean `two`?"), "{error}");
+    let error = choose(Vec::new(), &which(Some("two"))).unwrap_err().to_string();
+    assert!(error.contains("dropbed up FILE"), "{error}");
+}
+
+/// A name beats a directory of the same name that is none of a live run.
+#[test]
+fn a_killed_run_is_told_by_its_name() {
+    let out = tempfile::tempdir().unwrap();
+    let _file = run(out.path(), "killed", ended());
+    let error = choose(seen(out.path()), &which(Some("x"))).unwrap_err();
+    assert!(error.to_string().contains("dropbed gc"), "{error}");
 }
 
 #[test]
 fn none_and_several_say_what_to_do() {
+    let error = choose(Vec::new(), &which(None)).unwrap_err();
+    assert_eq!(error.exit(), Exit::Environment);
+    assert!(error.to_string().contains("dropbed run FILE --hold"), "{error}");
     let out = tempfile::tempdir().unwrap();
-    for nothing in [out.path().to_owned(), out.path().join("missing")] {
-        let error = below(&nothing).unwrap_err();
-        assert_eq!(error.exit(), Exit::Environment);
-        assert!(error.to_string().contains("dropbed run FILE --hold"), "{error}");
-    }
-    let _files =
+    let same =
         [run(out.path(), "1-old", Owner::current()), run(out.path(), "2-new", Owner::current())];
-    let error = below(out.path()).unwrap_err();
+    let error = choose(seen(out.path()), &which(None)).unwrap_err();
     assert_eq!(error.exit(), Exit::BadInput);
-    let text = error.to_string();
-    let (new, old) = (text.find("2-new`").unwrap(), text.find("1-old`").unwrap());
-    assert!(new < old && text.contains("--run"), "the newest first: {text}");
+    // Of one name: by id.
+    assert!(error.to_string().contains(&format!("--run {}", live().run_id)), "{error}");
+    drop(same);
+    let _files = [called(out.path(), "old"), called(out.path(), "new")];
+    let text = choose(seen(out.path()), &which(None)).unwrap_err().to_string();
+    assert!(text.contains("--run old") && text.contains("--run new"), "{text}");
+}
+
+/// A directory of runs that is named is looked at alone; what processes left below
+/// the directory for temporary files tells of others.
+#[tokio::test]
+async fn what_is_live_is_found_where_it_is() {
+    let out = tempfile::tempdir().unwrap();
+    let _file = called(out.path(), "one");
+    let found = look(Some(out.path())).await;
+    assert_eq!(found.iter().map(Seen::name).collect::<Vec<_>>(), ["one"]);
+    assert!(!found[0].has_parts, "nothing of it is anywhere else");
+    let owned = tempfile::Builder::new().prefix("dropbed-").tempdir().unwrap();
+    let directory = out.path().join("dir-one").canonicalize().unwrap();
+    let owner = format!("{}\nid-one\n{}\n", Owner::current(), directory.display());
+    std::fs::write(owned.path().join(".owner"), owner).unwrap();
+    for place in [Some(out.path()), None] {
+        let found = look(place).await;
+        let one = found.iter().find(|seen| seen.run_id == "id-one").unwrap();
+        assert!(one.has_parts && one.directory == directory, "{one:?}");
+    }
 }
 
 #[test]
@@ -71,10 +145,10 @@ fn a_named_directory_says_why_it_is_none_of_a_live_run() {
         ("over", "run is over"),
         ("missing", "no such directory"),
     ] {
-        let error = at(&out.path().join(name)).unwrap_err();
+        let error = at(&out.path().join(name), false).unwrap_err();
         assert_eq!(error.exit(), Exit::Environment);
         assert!(error.to_string().contains(why), "{error}");
     }
     let _live = run(out.path(), "live", Owner::current());
-    assert_eq!(at(&out.path().join("live")).unwrap().live, live());
+    assert_eq!(at(&out.path().join("live"), false).unwrap().live, live());
 }

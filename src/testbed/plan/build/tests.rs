@@ -55,17 +55,17 @@ fn plans_in_words() {
     insta::assert_snapshot!("latency_sweep", render(&shipped_plan("latency-sweep.yaml")));
     insta::assert_snapshot!("three_peer", render(&shipped_plan("three-peer.yaml")));
     insta::assert_snapshot!("mixed_links", render(&shipped_plan("mixed-links.yaml")));
+    insta::assert_snapshot!("star_8", render(&shipped_plan("star-8.yaml")));
+    insta::assert_snapshot!("full_mesh_4", render(&shipped_plan("full-mesh-4.yaml")));
+    insta::assert_snapshot!("thirty_two", render(&shipped_plan("thirty-two.yaml")));
 }
 
 #[test]
 fn whoever_reads_dials() {
     let plan = shipped_plan("three-peer.yaml");
-    for step in plan.cells.iter().flat_map(|cell| &cell.steps) {
-        let (reader, server) = match step {
-            StepPlan::Transfer(transfer) => (&transfer.to, &transfer.from),
-            StepPlan::Rekey { dialler, listener, .. } => (dialler, listener),
-        };
-        assert!(plan.links.iter().any(|l| l.dialler == *reader && l.listener == *server));
+    for step in plan.cells.iter().flat_map(super::super::CellPlan::parts) {
+        let (reader, server) = step.ends().unwrap();
+        assert!(plan.links.iter().any(|l| l.dialler == reader && l.listener == server));
     }
 }
 
@@ -93,7 +93,7 @@ fn one_direction_of_bytes_may_differ() {
     let plan = linked("both: { rtt: 10ms }, b_to_a: { latency: 1ms }");
     assert_eq!(ways(&plan), [(5_000, 0, None), (1_000, 0, None)]);
     assert_eq!(plan.links[0].shape.rtt_us(), 6_000);
-    assert_eq!((plan.links[0].port, plan.links[1].port), (21_000, 21_001));
+    assert_eq!((plan.links[0].port, plan.links[1].port), (Some(21_000), Some(21_001)));
     let one_way = linked("a_to_b: { latency: 7ms, jitter: 7ms, rate: 1MB/s }");
     assert_eq!(ways(&one_way), [(7_000, 7_000, Some(8_000_000)), (0, 0, None)]);
 }
@@ -120,8 +120,9 @@ fn a_preset_gives_what_no_key_says() {
 
 #[test]
 fn who_dials_is_told_apart_from_shapes() {
-    let names =
-        |plan: &Plan| -> Vec<String> { plan.links.iter().map(|link| link.name.clone()).collect() };
+    let names = |plan: &Plan| -> Vec<String> {
+        plan.links.iter().map(|link| link.name.to_string()).collect()
+    };
     assert_eq!(names(&linked("dial: both")), ["a:b", "b:a"]);
     let only_a = linked("dial: a, a_to_b: { latency: 3ms }");
     assert_eq!(names(&only_a), ["a:b"]);
@@ -194,7 +195,7 @@ fn a_cell_has_files_of_its_own_only_under_another_path() {
         .iter()
         .map(|cell| match &cell.steps[0] {
             StepPlan::Transfer(transfer) => transfer.sample,
-            StepPlan::Rekey { .. } => panic!("a transfer"),
+            StepPlan::Rekey { .. } | StepPlan::Parallel { .. } => panic!("a transfer"),
         })
         .collect();
     assert_eq!(used, [0, 1]);
@@ -307,3 +308,25 @@ fn the_flags_without_a_mount_plan() {
     assert!(plan.peers.iter().all(|peer| !peer.mount), "{flags}");
     assert_eq!(plan.cells[0].steps.len(), mounting.cells[0].steps.len());
 }
+
+/// Also within `parallel`, where the step lies deeper.
+#[test]
+fn the_flags_without_a_mount_reach_into_parallel_steps() {
+    let file = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/topologies/star-8.yaml"));
+    let (_, mounting) = load(file, &[]).unwrap();
+    let flags = mounting.flags_without_mount();
+    let sets: Vec<String> =
+        flags.split_whitespace().filter(|word| *word != "--set").map(str::to_owned).collect();
+    assert_eq!(sets.len(), 8, "{flags}");
+    let (_, plan) = load(file, &sets).unwrap();
+    let modes: Vec<TransferMode> = plan.cells[0]
+        .parts()
+        .map(|step| match step {
+            StepPlan::Transfer(transfer) => transfer.mode,
+            StepPlan::Rekey { .. } | StepPlan::Parallel { .. } => panic!("transfers only"),
+        })
+        .collect();
+    assert_eq!(modes, [TransferMode::Push; 7]);
+}
+
+mod groups;

@@ -74,16 +74,7 @@ fn a_file_that_holds_something_else_is_refused() {
 async fn a_proxy_that_does_not_answer_is_an_environment_error() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("token");
-    let plan = Plan {
-        name: "t".to_owned(),
-        seed: 1,
-        peers: Vec::new(),
-        links: Vec::new(),
-        samples: Vec::new(),
-        cells: Vec::new(),
-        order: Vec::new(),
-        deadline_ms: 1000,
-    };
+    let plan = Plan { name: "t".to_owned(), deadline_ms: 1000, ..Plan::default() };
     let arguments = [
         "--attach-proxy-api",
         "http://127.0.0.1:1",
@@ -93,9 +84,9 @@ async fn a_proxy_that_does_not_answer_is_an_environment_error() {
         file.to_str().unwrap(),
     ];
     let mut runtime = AttachRuntime::new(options(&arguments));
-    assert_eq!(runtime.prepare(&plan, "r").await.unwrap(), "0.0.0.0");
-    let context = RunContext { run_id: "r".to_owned(), otlp_port: 1, log_filter: String::new() };
-    let error = runtime.up(&plan, &context).await.unwrap_err();
+    let prepared = runtime.prepare(&plan, &RunContext::of_probe("r")).await.unwrap();
+    assert_eq!(prepared.otlp_host, "0.0.0.0");
+    let error = runtime.up(&plan, &Spans::Off).await.unwrap_err();
     assert!(
         matches!(&error, RuntimeError::Environment { what, .. } if what.contains("127.0.0.1:1"))
     );

@@ -6,7 +6,7 @@ use std::path::Path;
 use bollard::Docker;
 use bollard::models::{HostConfig, PortBinding};
 use bollard::query_parameters::LogsOptionsBuilder;
-use futures::StreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 use testcontainers::core::IntoContainerPort as _;
 use testcontainers::{ContainerRequest, GenericImage, ImageExt as _};
 use tokio::io::AsyncWriteExt as _;
@@ -14,22 +14,26 @@ use tokio::io::AsyncWriteExt as _;
 use super::failed;
 use super::rights::Rights;
 use crate::testbed::contract::label;
-use crate::testbed::runtime::RuntimeError;
+use crate::testbed::plan::Resources;
 use crate::testbed::runtime::logs::{LAST_LOG_LINES_MAX, last_lines};
 use crate::testbed::runtime::owner::{OWNER_LABEL, Owner};
+use crate::testbed::runtime::{RunContext, RuntimeError};
 
 /// Control and the proxy's API are for this machine only.
 pub(super) const PUBLISHED_ON: &str = "127.0.0.1";
 
-/// By which everything of a run is found and removed.
-pub(super) fn labels(run_id: &str) -> HashMap<String, String> {
+/// By which everything of a run is found and removed; `peer` is whose alone it is.
+pub(super) fn labels(context: &RunContext, peer: Option<&str>) -> HashMap<String, String> {
     let owner = Owner::current();
-    HashMap::from([
+    let shared = [
         (label::TOOL.to_owned(), label::TOOL_VALUE.to_owned()),
-        (label::RUN.to_owned(), run_id.to_owned()),
+        (label::RUN.to_owned(), context.run_id.clone()),
+        (label::DIRECTORY.to_owned(), context.directory.display().to_string()),
         (label::OWNER_PID.to_owned(), owner.pid.to_string()),
         (OWNER_LABEL.to_owned(), owner.to_string()),
-    ])
+    ];
+    let peer = peer.map(|peer| (label::PEER.to_owned(), peer.to_owned()));
+    shared.into_iter().chain(peer).collect()
 }
 
 /// A container of a run, named, labelled, with these rights, and with one port
@@ -37,23 +41,50 @@ pub(super) fn labels(run_id: &str) -> HashMap<String, String> {
 /// that a name in the management network, and links would be dialled there.
 pub(super) fn request(
     image: &str,
-    run_id: &str,
+    context: &RunContext,
     name: &str,
     port: Option<u16>,
-    rights: Rights,
+    limits: Limits<'_>,
 ) -> ContainerRequest<GenericImage> {
     let (repository, tag) = split_image(image);
     let mut image = GenericImage::new(repository, tag);
     if let Some(port) = port {
         image = image.with_exposed_port(port.tcp());
     }
+    let Limits { rights, resources, peer } = limits;
     image
-        .with_container_name(container_name(run_id, name))
-        .with_labels(labels(run_id))
+        .with_container_name(container_name(&context.run_id, name))
+        .with_labels(labels(context, peer))
         .with_host_config_modifier(move |config| {
             rights.apply(config);
+            limit(config, resources);
             publish(config, port);
         })
+}
+
+/// What a container may do and use, and whose it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits<'a> {
+    pub(super) rights: Rights,
+    pub(super) resources: Resources,
+    pub(super) peer: Option<&'a str>,
+}
+
+impl Limits<'_> {
+    /// Of what no peer owns.
+    pub(super) fn shared(rights: Rights) -> Self {
+        Self { rights, resources: Resources::default(), peer: None }
+    }
+}
+
+fn limit(config: &mut HostConfig, resources: Resources) {
+    /// The engine counts processors in thousand millionths.
+    const NANO_PER_MILLI: i64 = 1_000_000;
+    config.nano_cpus = resources.cpus_milli.map(|milli| i64::from(milli) * NANO_PER_MILLI);
+    let memory = resources.memory_bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
+    config.memory = memory;
+    // As much with swap as without: none.
+    config.memory_swap = memory;
 }
 
 pub(super) fn container_name(run_id: &str, name: &str) -> String {
@@ -88,10 +119,14 @@ pub(super) async fn last_log_lines(docker: &Docker, id: &str) -> Vec<String> {
 pub(super) async fn save_log(docker: &Docker, id: &str, file: &Path) -> Result<(), RuntimeError> {
     let options = LogsOptionsBuilder::new().stdout(true).stderr(true).build();
     let writing = async {
+        let stream = docker.logs(id, Some(options)).map_err(std::io::Error::other);
+        let mut stream = std::pin::pin!(stream);
+        // Asked first: of a container that is gone, an earlier copy stays.
+        let mut next = stream.try_next().await?;
         let mut target = tokio::io::BufWriter::new(tokio::fs::File::create(file).await?);
-        let mut stream = std::pin::pin!(docker.logs(id, Some(options)));
-        while let Some(output) = stream.next().await {
-            target.write_all(&output.map_err(std::io::Error::other)?.into_bytes()).await?;
+        while let Some(output) = next {
+            target.write_all(&output.into_bytes()).await?;
+            next = stream.try_next().await?;
         }
         target.flush().await
     };

@@ -12,6 +12,10 @@ use crate::testbed::runtime::RuntimeError;
 /// An engine that does not tell its version within this is as good as none.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 
+/// The oldest API that is enough, that of Docker Engine 20.10: the first in which a
+/// container can name the engine's machine (`host-gateway`).
+pub(in crate::testbed) const API_MIN: (u32, u32) = (1, 41);
+
 /// What an engine says about itself.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct EngineInfo {
@@ -30,6 +34,7 @@ pub struct EngineInfo {
 pub async fn engine_answers() -> Result<EngineInfo, String> {
     let docker = client().await?;
     let version = ask_version(&docker).await?;
+    check_api(version.api_version.as_deref().unwrap_or_default())?;
     Ok(EngineInfo {
         version: version.version.unwrap_or_default(),
         api_version: version.api_version.unwrap_or_default(),
@@ -41,13 +46,31 @@ pub async fn engine_answers() -> Result<EngineInfo, String> {
 pub(in crate::testbed) async fn connect() -> Result<Docker, RuntimeError> {
     let connecting = async {
         let docker = client().await?;
-        ask_version(&docker).await?;
+        let version = ask_version(&docker).await?;
+        check_api(version.api_version.as_deref().unwrap_or_default())?;
         Ok(docker)
     };
     connecting.await.map_err(|what| RuntimeError::Environment {
         what,
         hint: "start Docker, or run without containers: `--runtime process`".to_owned(),
     })
+}
+
+/// Whether an engine whose newest API is `found` can do what runs need. One that
+/// does not say gets its chance.
+pub(super) fn check_api(found: &str) -> Result<(), String> {
+    let parsed = found
+        .split_once('.')
+        .and_then(|(major, minor)| Some((major.parse::<u32>().ok()?, minor.parse::<u32>().ok()?)));
+    let (major, minor) = API_MIN;
+    match parsed {
+        Some(version) if version < API_MIN => Err(format!(
+            "the container engine at {} is too old: it speaks API {found}, and {major}.{minor} \
+             (Docker Engine 20.10) is needed",
+            tried()
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// The image must be there: it is built here, so no registry has it.

@@ -33,13 +33,19 @@ pub(super) async fn wait(docker: &Docker, id: &str) -> Result<Exit, RuntimeError
 }
 
 /// Whether it runs; not when the engine does not know it.
-pub(super) async fn is_running(docker: &Docker, id: &str) -> bool {
-    let found = docker.inspect_container(id, None).await;
-    found.ok().and_then(|found| found.state?.running).unwrap_or(false)
+///
+/// # Errors
+/// The engine does not tell: that is no end of the container.
+pub(super) async fn is_running(docker: &Docker, id: &str) -> Result<bool, RuntimeError> {
+    match docker.inspect_container(id, None).await {
+        Ok(found) => Ok(found.state.and_then(|state| state.running).unwrap_or(false)),
+        Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(false),
+        Err(error) => Err(failed(format!("asking whether container {id} runs: {error}"))),
+    }
 }
 
 /// Resolves when the container has ended, or can no longer be watched.
-pub(super) async fn death(docker: &Docker, id: &str, who: &str) -> Death {
+pub(in crate::testbed) async fn death(docker: &Docker, id: &str, who: &str) -> Death {
     match wait(docker, id).await {
         Ok(exit) => Death {
             who: who.to_owned(),
@@ -64,7 +70,7 @@ pub(super) async fn first_death(docker: Docker, containers: Vec<(String, String)
 }
 
 /// Engines report a signal as 128 plus its number, as shells do.
-pub(super) fn in_words(code: i64, out_of_memory: bool) -> String {
+pub(in crate::testbed) fn in_words(code: i64, out_of_memory: bool) -> String {
     match (out_of_memory, code) {
         (true, _) => format!("out of memory (exit code {code})"),
         (false, 129..=192) => format!("exit code {code} (signal {})", code - 128),

@@ -13,7 +13,7 @@ use bollard::models::{
 use super::containers::labels;
 use super::subnets::{Subnet, parse_routes};
 use super::{POOL_VARIABLE, failed};
-use crate::testbed::runtime::RuntimeError;
+use crate::testbed::runtime::{RunContext, RuntimeError};
 
 /// Another run may take a subnet between our look and our request.
 const TRIES_MAX: usize = 16;
@@ -26,7 +26,7 @@ const CONTAINERS_PER_PEER_NETWORK: usize = 2;
 pub(super) struct Networks {
     docker: Docker,
     pool: Subnet,
-    run_id: String,
+    context: RunContext,
     management: Option<Management>,
 }
 
@@ -38,8 +38,8 @@ pub(super) struct Management {
 }
 
 impl Networks {
-    pub(super) fn new(docker: Docker, pool: Subnet, run_id: &str) -> Self {
-        Self { docker, pool, run_id: run_id.to_owned(), management: None }
+    pub(super) const fn new(docker: Docker, pool: Subnet, context: RunContext) -> Self {
+        Self { docker, pool, context, management: None }
     }
 
     /// Made by `create_management`.
@@ -55,14 +55,30 @@ impl Networks {
     ) -> Result<&Management, RuntimeError> {
         let options =
             HashMap::from([("com.docker.network.bridge.enable_icc".into(), "false".into())]);
-        let name = format!("{}-management", self.run_id);
+        let name = self.management_name();
         let request = NetworkCreateRequest {
             name: name.clone(),
             options: Some(options),
             ..NetworkCreateRequest::default()
         };
-        let subnet = self.create(request, Subnet::prefix_for(peers + 1)).await?;
+        let subnet = self.create(request, Subnet::prefix_for(peers + 1), None).await?;
         Ok(self.management.insert(Management { name, gateway: subnet.gateway() }))
+    }
+
+    /// The one that another process made for this run.
+    pub(super) async fn find_management(&mut self) -> Result<(), RuntimeError> {
+        let name = self.management_name();
+        let found = self.docker.inspect_network(&name, None).await;
+        let found = found.map_err(|error| failed(format!("looking at network {name}: {error}")))?;
+        let configs = found.ipam.and_then(|ipam| ipam.config).unwrap_or_default();
+        let gateway = configs.into_iter().find_map(|config| config.gateway?.parse().ok());
+        let gateway = gateway.ok_or_else(|| failed(format!("network {name} has no gateway")))?;
+        self.management = Some(Management { name, gateway });
+        Ok(())
+    }
+
+    fn management_name(&self) -> String {
+        format!("{}-management", self.context.run_id)
     }
 
     /// A peer's own network, without a way out.
@@ -72,7 +88,8 @@ impl Networks {
             internal: Some(true),
             ..NetworkCreateRequest::default()
         };
-        self.create(request, Subnet::prefix_for(CONTAINERS_PER_PEER_NETWORK)).await.map(|_| ())
+        let prefix = Subnet::prefix_for(CONTAINERS_PER_PEER_NETWORK);
+        self.create(request, prefix, Some(peer)).await.map(|_| ())
     }
 
     /// Puts a container into a peer's network, where `alias` is its only name.
@@ -97,25 +114,30 @@ impl Networks {
     }
 
     fn of_peer(&self, peer: &str) -> String {
-        format!("{}-net-{peer}", self.run_id)
+        format!("{}-net-{peer}", self.context.run_id)
     }
 
     async fn create(
         &self,
         request: NetworkCreateRequest,
         prefix: u8,
+        peer: Option<&str>,
     ) -> Result<Subnet, RuntimeError> {
         let taken = taken_subnets(&self.docker).await?;
+        let taken: Vec<_> = taken.into_iter().map(|taken| taken.subnet).collect();
         // Runs that start together begin their search at different places.
         let start = blake3::hash(request.name.as_bytes());
         let start = u32::from_le_bytes(*start.as_bytes().first_chunk().expect("32 bytes"));
         for subnet in self.pool.free(prefix, &taken, start).take(TRIES_MAX) {
-            let request = with_subnet(request.clone(), subnet, labels(&self.run_id));
+            let request = with_subnet(request.clone(), subnet, labels(&self.context, peer));
             match self.docker.create_network(request).await {
                 Ok(_) => return Ok(subnet),
                 Err(error) if is_taken(&error) => {}
                 Err(error) => {
-                    return Err(failed(format!("creating network {}: {error}", self.run_id)));
+                    return Err(failed(format!(
+                        "creating network {}: {error}",
+                        self.context.run_id
+                    )));
                 }
             }
         }
@@ -128,22 +150,32 @@ impl Networks {
     }
 }
 
+/// A range of addresses that is in use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::testbed) struct Taken {
+    pub(in crate::testbed) subnet: Subnet,
+    /// By what, in words.
+    pub(in crate::testbed) by: String,
+}
+
 /// What the engine's networks and this machine's routes cover.
-pub(in crate::testbed) async fn taken_subnets(
-    docker: &Docker,
-) -> Result<Vec<Subnet>, RuntimeError> {
+pub(in crate::testbed) async fn taken_subnets(docker: &Docker) -> Result<Vec<Taken>, RuntimeError> {
     let networks = docker
         .list_networks(None)
         .await
         .map_err(|error| failed(format!("listing the engine's networks: {error}")))?;
-    let of_engine = networks
-        .into_iter()
-        .filter_map(|network| network.ipam?.config)
-        .flatten()
-        .filter_map(|config| config.subnet?.parse().ok());
+    let of_engine = networks.into_iter().flat_map(|network| {
+        let by = format!("network {}", network.name.unwrap_or_default());
+        let configs = network.ipam.and_then(|ipam| ipam.config).unwrap_or_default();
+        let subnets = configs.into_iter().filter_map(|config| config.subnet?.parse().ok());
+        subnets.map(move |subnet| Taken { subnet, by: by.clone() })
+    });
     // Without that file (another system) the engine's own check remains.
     let routes = std::fs::read_to_string("/proc/net/route").unwrap_or_default();
-    Ok(of_engine.chain(parse_routes(&routes)).collect())
+    let routes = parse_routes(&routes)
+        .into_iter()
+        .map(|(subnet, interface)| Taken { subnet, by: format!("route of {interface}") });
+    Ok(of_engine.chain(routes).collect())
 }
 
 fn with_subnet(

@@ -1,13 +1,12 @@
 //! From networks and volumes to daemons that answer.
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use bollard::Docker;
 use bollard::models::VolumeCreateRequest;
 use futures::{StreamExt as _, TryStreamExt as _};
-use testcontainers::core::{IntoContainerPort as _, Mount};
+use testcontainers::core::{AccessMode, IntoContainerPort as _, Mount};
 use testcontainers::runners::AsyncRunner as _;
 use testcontainers::{
     ContainerAsync, ContainerRequest, CopyTargetOptions, GenericImage, ImageExt as _,
@@ -15,7 +14,7 @@ use testcontainers::{
 use tokio::time::{sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::containers::{PUBLISHED_ON, labels, request};
+use super::containers::{Limits, PUBLISHED_ON, labels, request};
 use super::networks::Management;
 use super::rights::Rights;
 use super::{Part, Run, exits, failed};
@@ -23,10 +22,11 @@ use crate::testbed::contract::{
     CONTROL_PORT, DAEMON_PATH, MOUNT_DIR, PEER_PORT, PROXY_API_PORT, SHARE_DIR, STATE_DIR,
     TESTBED_PATH, TOKEN_FILE,
 };
-use crate::testbed::plan::{PeerPlan, Plan};
+use crate::testbed::plan::{PeerPlan, Plan, Volume};
 use crate::testbed::runtime::environment::{self, Placement};
+use crate::testbed::runtime::part::PROXY;
 use crate::testbed::runtime::{
-    ControlAddress, PeerEndpoint, RunContext, RuntimeError, World, control,
+    ControlAddress, LinkHosts, PeerEndpoint, RuntimeError, Spans, World, control,
 };
 
 /// Containers being started at once: more only queue inside the engine.
@@ -44,81 +44,97 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(2);
 /// Random bytes in a control token: out of reach of guessing.
 const TOKEN_BYTES: usize = 32;
 
-const PROXY: &str = "proxy";
-
 /// Makes everything, proxy first. What was started before an error is in `run`.
 pub(super) async fn start_all(
     run: &mut Run,
     image: &str,
     plan: &Plan,
-    context: &RunContext,
+    spans: &Spans,
 ) -> Result<World, RuntimeError> {
-    for peer in &plan.peers {
-        run.networks.create_for_peer(&peer.name).await?;
-    }
-    let proxy = start_proxy(run, image, plan).await?;
+    let proxy = start_proxy(run, image).await?;
     let proxy_api = format!("http://{PUBLISHED_ON}:{}", published(&proxy, PROXY_API_PORT).await?);
-    let proxy = run.keep(PROXY, proxy);
-    let id = proxy.container.id().to_owned();
-    ready(&run.docker, &id, PROXY, wait_for_api(&proxy_api)).await?;
-
-    let start =
-        Start { run, image, context, token: new_token()?, management: run.networks.management()? };
-    let starts: Vec<_> = plan.peers.iter().map(|peer| start.peer(peer)).collect();
-    let started: Vec<_> =
-        futures::stream::iter(starts).buffered(STARTS_AT_ONCE).try_collect().await?;
-    let mut peers = Vec::with_capacity(started.len());
-    for (endpoint, container) in started {
-        run.keep(&endpoint.name, container);
-        peers.push(endpoint);
-    }
-    run.watch_exits();
+    run.proxy_id = run.keep(PROXY, proxy);
+    ready(&run.docker, &run.proxy_id, PROXY, wait_for_api(&proxy_api)).await?;
+    let peers = start_peers(run, image, &plan.peers, spans).await?;
     Ok(World {
         proxy_api,
-        link_bind_host: "0.0.0.0".to_owned(),
-        link_dial_host: PROXY.to_owned(),
-        fixed_link_ports: true,
+        link_hosts: LinkHosts {
+            bind: "0.0.0.0".to_owned(),
+            dial: PROXY.to_owned(),
+            fixed_ports: true,
+        },
         peers,
     })
 }
 
+/// Makes the networks of these peers, with the proxy in them, and starts them.
+pub(super) async fn start_peers(
+    run: &mut Run,
+    image: &str,
+    peers: &[PeerPlan],
+    spans: &Spans,
+) -> Result<Vec<PeerEndpoint>, RuntimeError> {
+    run.begun.extend(peers.iter().map(|peer| peer.name.clone()));
+    let start = Start { run, image, spans, management: run.networks.management()? };
+    let starts: Vec<_> = peers.iter().map(|peer| start.peer(peer)).collect();
+    let started: Vec<_> =
+        futures::stream::iter(starts).buffered(STARTS_AT_ONCE).try_collect().await?;
+    let mut endpoints = Vec::with_capacity(started.len());
+    for (endpoint, container) in started {
+        run.keep(&endpoint.name, container);
+        endpoints.push(endpoint);
+    }
+    run.watch_exits();
+    Ok(endpoints)
+}
+
 impl Run {
-    fn keep(&mut self, name: &str, container: ContainerAsync<GenericImage>) -> &Part {
-        self.parts.push(Part { name: name.to_owned(), container });
-        self.parts.last().expect("pushed above")
+    /// Starts a container to its end, also when nobody waits any more: one whose making
+    /// was cut short at the engine would come into being behind the removal.
+    async fn start(
+        &self,
+        name: &str,
+        request: ContainerRequest<GenericImage>,
+    ) -> Result<ContainerAsync<GenericImage>, RuntimeError> {
+        let started = self.starts.spawn(async move { request.start().await }).await;
+        let started = started.map_err(|error| failed(format!("starting {name}: {error}")))?;
+        started.map_err(|error| failed(format!("starting {name}: {error}")))
+    }
+
+    /// From here on the container is ours to remove, by its label: whoever releases
+    /// it must not have testcontainers do that. Returns its id.
+    fn keep(&mut self, name: &str, container: ContainerAsync<GenericImage>) -> String {
+        let id = container.id().to_owned();
+        // Its destructor would remove the container, and holds nothing else of note.
+        std::mem::forget(container);
+        self.parts.push(Part { name: name.to_owned(), id: id.clone() });
+        id
     }
 
     fn watch_exits(&mut self) {
-        let containers =
-            self.parts.iter().map(|part| (part.container.id().to_owned(), part.name.clone()));
+        if self.parts.is_empty() {
+            return;
+        }
+        let containers = self.parts.iter().map(|part| (part.id.clone(), part.name.clone()));
         let first = exits::first_death(self.docker.clone(), containers.collect());
         self.exit = Some(AbortOnDropHandle::new(tokio::spawn(first)));
     }
 }
 
-async fn start_proxy(
-    run: &Run,
-    image: &str,
-    plan: &Plan,
-) -> Result<ContainerAsync<GenericImage>, RuntimeError> {
+async fn start_proxy(run: &Run, image: &str) -> Result<ContainerAsync<GenericImage>, RuntimeError> {
     let port = PROXY_API_PORT.to_string();
-    let request = request(image, &run.run_id, PROXY, Some(PROXY_API_PORT), Rights::Default)
+    let limits = Limits::shared(Rights::Default);
+    let request = request(image, &run.context, PROXY, Some(PROXY_API_PORT), limits)
         .with_network(run.networks.management()?.name)
         .with_cmd([TESTBED_PATH, "toxiproxy", "-host", "0.0.0.0", "-port", &port]);
-    let proxy =
-        request.start().await.map_err(|error| failed(format!("starting the proxy: {error}")))?;
-    for peer in &plan.peers {
-        run.networks.connect(&peer.name, proxy.id(), PROXY).await?;
-    }
-    Ok(proxy)
+    run.start(PROXY, request).await
 }
 
 /// What all peers share while they are started.
 struct Start<'a> {
     run: &'a Run,
     image: &'a str,
-    context: &'a RunContext,
-    token: String,
+    spans: &'a Spans,
     management: Management,
 }
 
@@ -130,15 +146,19 @@ impl Start<'_> {
         let Self { run, .. } = self;
         let name = &peer.name;
         let request = self.request(peer)?;
-        create_volume(&run.docker, &self.volume(name, "state"), &run.run_id).await?;
-        create_volume(&run.docker, &self.volume(name, "share"), &run.run_id).await?;
-        let container =
-            request.start().await.map_err(|error| failed(format!("starting {name}: {error}")))?;
+        run.networks.create_for_peer(name).await?;
+        run.networks.connect(name, &run.proxy_id, PROXY).await?;
+        for (what, volume) in [(STATE, &peer.volumes.state), (SHARE, &peer.volumes.share)] {
+            if *volume == Volume::Disk {
+                self.create_volume(name, what).await?;
+            }
+        }
+        let container = run.start(name, request).await?;
         run.networks.connect(name, container.id(), name).await?;
 
         let answering = async {
             let address = format!("{PUBLISHED_ON}:{}", published(&container, CONTROL_PORT).await?);
-            let control = ControlAddress::Tcp { address, token: self.token.clone() };
+            let control = ControlAddress::Tcp { address, token: run.token.clone() };
             control::wait_until_ready(&control, READY_DEADLINE)
                 .await
                 .map_err(|error| failed(format!("peer {name}: {error}")))?;
@@ -150,7 +170,7 @@ impl Start<'_> {
     }
 
     fn request(&self, peer: &PeerPlan) -> Result<ContainerRequest<GenericImage>, RuntimeError> {
-        let Self { run, context, management, .. } = self;
+        let Self { run, management, .. } = self;
         let host = otlp_host(management);
         let place = Placement {
             listen: format!("0.0.0.0:{PEER_PORT}"),
@@ -159,29 +179,64 @@ impl Start<'_> {
             state: STATE_DIR.to_owned(),
             share: SHARE_DIR.to_owned(),
             mount: MOUNT_DIR.to_owned(),
-            otlp_endpoint: format!("http://{host}:{}", context.otlp_port),
+            otlp_endpoint: match self.spans {
+                Spans::ToUs(port) => Some(format!("http://{host}:{port}")),
+                Spans::To(url) => Some(url.clone()),
+                Spans::Off => None,
+            },
         };
         let token_file = CopyTargetOptions::new(TOKEN_FILE).with_mode(0o400);
-        let mut request =
-            request(self.image, &run.run_id, &peer.name, Some(CONTROL_PORT), Rights::of(peer))
-                .with_network(management.name.clone())
-                .with_cmd([DAEMON_PATH, "run"])
-                .with_mount(Mount::volume_mount(self.volume(&peer.name, "state"), STATE_DIR))
-                .with_mount(Mount::volume_mount(self.volume(&peer.name, "share"), SHARE_DIR))
-                .with_copy_to(token_file, self.token.clone().into_bytes());
+        let limits =
+            Limits { rights: Rights::of(peer), resources: peer.resources, peer: Some(&peer.name) };
+        let (state, share) = (&peer.volumes.state, &peer.volumes.share);
+        let mut request = request(self.image, &run.context, &peer.name, Some(CONTROL_PORT), limits)
+            .with_network(management.name.clone())
+            .with_cmd([DAEMON_PATH, "run"])
+            .with_mount(self.mount(&peer.name, STATE, state, STATE_DIR))
+            .with_mount(self.mount(&peer.name, SHARE, share, SHARE_DIR))
+            .with_copy_to(token_file, run.token.clone().into_bytes());
         if host == HOST_BY_NAME {
             request = request.with_host(HOST_BY_NAME, testcontainers::core::Host::HostGateway);
         }
-        for (name, value) in environment::of_peer(peer, context, place)? {
+        for (name, value) in environment::of_peer(peer, &run.context, place)? {
             request = request.with_env_var(name, value);
         }
         Ok(request)
     }
 
     fn volume(&self, peer: &str, what: &str) -> String {
-        format!("{}-{what}-{peer}", self.run.run_id)
+        format!("{}-{what}-{peer}", self.run.context.run_id)
+    }
+
+    fn mount(&self, peer: &str, what: &str, volume: &Volume, target: &str) -> Mount {
+        match volume {
+            Volume::Disk => Mount::volume_mount(self.volume(peer, what), target),
+            Volume::Memory { size_bytes } => {
+                let size = size_bytes.to_string();
+                Mount::tmpfs_mount(target).with_size(&size).with_mode(0o700)
+            }
+            Volume::Directory { path, read_only } => {
+                let mode = if *read_only { AccessMode::ReadOnly } else { AccessMode::ReadWrite };
+                Mount::bind_mount(path, target).with_access_mode(mode)
+            }
+        }
+    }
+
+    async fn create_volume(&self, peer: &str, what: &str) -> Result<(), RuntimeError> {
+        let name = self.volume(peer, what);
+        let request = VolumeCreateRequest {
+            name: Some(name.clone()),
+            labels: Some(labels(&self.run.context, Some(peer))),
+            ..VolumeCreateRequest::default()
+        };
+        let created = self.run.docker.create_volume(request).await;
+        created.map(|_| ()).map_err(|error| failed(format!("creating volume {name}: {error}")))
     }
 }
+
+/// Ends of the names of a peer's volumes.
+const STATE: &str = "state";
+const SHARE: &str = "share";
 
 /// The engine's machine, by the name that engines in VMs give it.
 const HOST_BY_NAME: &str = "host.docker.internal";
@@ -206,7 +261,7 @@ async fn ready<T>(
         answer = answer => answer,
     };
     // Its ports vanish a moment before its exit is told.
-    if answer.is_err() && !exits::is_running(docker, id).await {
+    if answer.is_err() && matches!(exits::is_running(docker, id).await, Ok(false)) {
         return Err(RuntimeError::Died(exits::death(docker, id, who).await));
     }
     answer
@@ -242,20 +297,6 @@ async fn wait_for_api(base_url: &str) -> Result<(), RuntimeError> {
     timeout(READY_DEADLINE, asking).await.map_err(|_| {
         failed(format!("the proxy's API did not answer within {READY_DEADLINE:?}; last: {last}"))
     })
-}
-
-async fn create_volume(docker: &Docker, name: &str, run_id: &str) -> Result<(), RuntimeError> {
-    let labels: HashMap<_, _> = labels(run_id);
-    let request = VolumeCreateRequest {
-        name: Some(name.to_owned()),
-        labels: Some(labels),
-        ..VolumeCreateRequest::default()
-    };
-    docker
-        .create_volume(request)
-        .await
-        .map(|_| ())
-        .map_err(|error| failed(format!("creating volume {name}: {error}")))
 }
 
 /// Hexadecimal, so that it is a header's value as it is.

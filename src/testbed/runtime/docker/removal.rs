@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bollard::Docker;
 use bollard::errors::Error;
+use bollard::models::NetworkDisconnectRequest;
 use bollard::query_parameters::{
     ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
     RemoveContainerOptionsBuilder, RemoveVolumeOptionsBuilder, StopContainerOptionsBuilder,
@@ -36,7 +37,7 @@ pub(in crate::testbed) struct Found {
 }
 
 /// In the order of removal: each may be in use by those before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(in crate::testbed) enum FoundKind {
     Container,
     Volume,
@@ -57,22 +58,79 @@ impl FoundKind {
 /// Goes on after an error, and returns the first.
 pub(super) async fn end_run(
     docker: Docker,
-    run_id: String,
-    parts: Vec<Part>,
+    run_id: &str,
+    parts: &[Part],
 ) -> Result<(), RuntimeError> {
-    let stops: Vec<_> = futures::stream::iter(parts)
-        .map(|part| end_part(&docker, part))
-        .buffer_unordered(STOPS_AT_ONCE)
-        .collect()
-        .await;
-    let mut first = stops.into_iter().collect::<Result<(), _>>();
-    match find_all(&docker, &label_filter(Some(&run_id))).await {
-        Ok(found) => {
-            for one in &found {
-                first = first.and(remove(&docker, one).await);
-            }
+    let stopped = stop_all(&docker, parts.iter().map(|part| part.id.clone()).collect()).await;
+    let removed = match find_all(&docker, &label_filter(Some(run_id))).await {
+        Ok(found) => remove_all(&docker, &found).await,
+        // This says more than what failed before for the same reason.
+        Err(error) => return Err(not_removed(run_id, parts, &error)),
+    };
+    stopped.and(removed)
+}
+
+/// For an engine that does not answer any more: what it still has, as far as is known.
+fn not_removed(run_id: &str, parts: &[Part], error: &RuntimeError) -> RuntimeError {
+    let names: Vec<_> = parts.iter().map(|part| part.name.as_str()).collect();
+    let started = match names.as_slice() {
+        [] => "containers that were being started".to_owned(),
+        names => format!("containers {} and those that were being started", names.join(", ")),
+    };
+    failed(format!(
+        "the engine does not answer any more ({error}); it may still have {started}, with \
+         volumes and networks: all that is labelled {}={run_id}",
+        label::RUN
+    ))
+}
+
+/// The same for everything that belongs to one peer of a run.
+pub(super) async fn end_peer(
+    docker: &Docker,
+    run_id: &str,
+    peer: &str,
+) -> Result<(), RuntimeError> {
+    let mut filter = label_filter(Some(run_id));
+    filter.values_mut().for_each(|labels| labels.push(format!("{}={peer}", label::PEER)));
+    let found = find_all(docker, &filter).await?;
+    let of_kind = |kind| found.iter().filter(move |one| one.kind == kind);
+    let stopped =
+        stop_all(docker, of_kind(FoundKind::Container).map(|one| one.id.clone()).collect()).await;
+    for network in of_kind(FoundKind::Network) {
+        leave(docker, &network.id).await;
+    }
+    stopped.and(remove_all(docker, &found).await)
+}
+
+/// Takes whoever else is in a network out of it: the proxy, which stays. What
+/// fails here shows when the network is removed.
+async fn leave(docker: &Docker, network: &str) {
+    let Ok(found) = docker.inspect_network(network, None).await else { return };
+    for container in found.containers.unwrap_or_default().into_keys() {
+        let request = NetworkDisconnectRequest { container, force: Some(true) };
+        if let Err(error) = docker.disconnect_network(network, request).await {
+            tracing::debug!("leaving network {network}: {error}");
         }
-        Err(error) => first = first.and(Err(error)),
+    }
+}
+
+async fn stop_all(docker: &Docker, ids: Vec<String>) -> Result<(), RuntimeError> {
+    let stops: Vec<_> = ids.into_iter().map(|id| stop(docker, id)).collect();
+    let stops = futures::stream::iter(stops).buffer_unordered(STOPS_AT_ONCE);
+    stops.collect::<Vec<_>>().await.into_iter().collect()
+}
+
+/// In order of kind, those of one kind at once; goes on after an error.
+pub(in crate::testbed) async fn remove_all(
+    docker: &Docker,
+    found: &[Found],
+) -> Result<(), RuntimeError> {
+    let mut first = Ok(());
+    for kind in [FoundKind::Container, FoundKind::Volume, FoundKind::Network] {
+        let of_kind = found.iter().filter(|one| one.kind == kind);
+        let removals: Vec<_> = of_kind.map(|one| remove(docker, one)).collect();
+        let removals = futures::stream::iter(removals).buffer_unordered(STOPS_AT_ONCE);
+        first = first.and(removals.collect::<Vec<_>>().await.into_iter().collect());
     }
     first
 }
@@ -157,14 +215,13 @@ async fn remove_once(docker: &Docker, found: &Found) -> Result<(), Error> {
     }
 }
 
-async fn end_part(docker: &Docker, part: Part) -> Result<(), RuntimeError> {
+/// What has ended, or is gone, is no error.
+async fn stop(docker: &Docker, id: String) -> Result<(), RuntimeError> {
     let options = StopContainerOptionsBuilder::new().t(STOP_TIMEOUT_S).build();
-    let stopped = docker.stop_container(part.container.id(), Some(options)).await;
-    // Removed by force either way.
-    let stopped = stopped.map_err(|error| failed(format!("stopping {}: {error}", part.name)));
-    let removed = part.container.rm().await;
-    let removed = removed.map_err(|error| failed(format!("removing {}: {error}", part.name)));
-    stopped.and(removed)
+    match docker.stop_container(&id, Some(options)).await {
+        Ok(()) | Err(Error::DockerResponseServerError { status_code: 304 | 404, .. }) => Ok(()),
+        Err(error) => Err(failed(format!("stopping container {id}: {error}"))),
+    }
 }
 
 /// 409: a removal is under way, or a user is; 403: a network has endpoints.

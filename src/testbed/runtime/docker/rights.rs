@@ -1,23 +1,32 @@
 //! The least that FUSE needs, asked for before anything else starts.
 
+use std::time::Duration;
+
 use bollard::Docker;
 use bollard::models::{DeviceMapping, HostConfig};
 use bollard::query_parameters::RemoveContainerOptionsBuilder;
 use testcontainers::ImageExt as _;
 use testcontainers::runners::AsyncRunner as _;
+use tokio::time::timeout;
 
-use super::containers::{container_name, last_log_lines, request};
+use super::containers::{Limits, container_name, last_log_lines, request};
 use super::{exits, failed};
-use crate::testbed::contract::DAEMON_PATH;
+use crate::testbed::contract::{DAEMON_PATH, MOUNT_DIR, TESTBED_PATH};
 use crate::testbed::plan::{PeerPlan, Plan};
-use crate::testbed::runtime::RuntimeError;
+use crate::testbed::runtime::{RunContext, RuntimeError};
 
 const DEVICE: &str = "/dev/fuse";
-const PROBE: &str = "rights-probe";
+
+/// From the order to a container's end: it lives for milliseconds, but an engine that
+/// is busy takes seconds to start it.
+const PROBE_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Until the engine has removed a container by force.
+const REMOVE_DEADLINE: Duration = Duration::from_secs(20);
 
 /// What a container may do beyond the engine's default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rights {
+pub(in crate::testbed) enum Rights {
     /// No mount: nothing.
     Default,
     /// mount(2) and the device; AppArmor's default profile forbids mount(2).
@@ -51,6 +60,24 @@ impl Rights {
         }
     }
 
+    /// What the probe's container does with them. Rights that an engine names are not
+    /// always rights that it gives (AppArmor, user namespaces), so it really mounts.
+    const fn command(self) -> &'static [&'static str] {
+        match self {
+            Self::Default | Self::Privileged => &[DAEMON_PATH, "--version"],
+            Self::Fuse => &[TESTBED_PATH, "probe-mount", MOUNT_DIR],
+        }
+    }
+
+    /// Name of the probe's container within its run.
+    const fn probe_name(self) -> &'static str {
+        match self {
+            Self::Default => "probe-default",
+            Self::Fuse => "probe-fuse",
+            Self::Privileged => "probe-privileged",
+        }
+    }
+
     const fn in_words(self) -> &'static str {
         match self {
             Self::Default => "an ordinary container",
@@ -73,70 +100,88 @@ impl Rights {
     }
 }
 
-/// Starts one container with each kind of rights that the plan needs, which
-/// only prints the daemon's version, and removes it.
+/// Starts one container with each kind of rights that the plan needs, has it use
+/// them, and removes it.
 ///
 /// # Errors
 /// Environment, with the engine's words, when it refuses.
 pub(super) async fn probe(
     docker: &Docker,
     image: &str,
-    run_id: &str,
+    context: &RunContext,
     plan: &Plan,
 ) -> Result<(), RuntimeError> {
     for rights in [Rights::Default, Rights::Fuse, Rights::Privileged] {
         if plan.peers.iter().any(|peer| Rights::of(peer) == rights) {
-            let outcome = probe_one(docker, image, run_id, rights).await;
-            remove_probe(docker, run_id).await;
-            outcome?;
+            probe_rights(docker, image, context, rights).await?;
         }
     }
     Ok(())
 }
 
-/// Whether the engine starts a container that could mount.
+/// Whether the engine starts a container with these rights, and they are what they
+/// should be. The container is removed also after an error.
 ///
 /// # Errors
-/// Environment, with the engine's words, when it refuses.
-pub(in crate::testbed) async fn probe_fuse(
+/// Environment, with the engine's words or the container's, when they are not granted.
+pub(in crate::testbed) async fn probe_rights(
     docker: &Docker,
     image: &str,
-    run_id: &str,
+    context: &RunContext,
+    rights: Rights,
 ) -> Result<(), RuntimeError> {
-    let outcome = probe_one(docker, image, run_id, Rights::Fuse).await;
-    remove_probe(docker, run_id).await;
+    let outcome = match timeout(PROBE_DEADLINE, probe_one(docker, image, context, rights)).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(failed(format!(
+            "{} did not start and end within {PROBE_DEADLINE:?}",
+            rights.in_words()
+        ))),
+    };
+    remove_probe(docker, &context.run_id, rights).await;
     outcome
 }
 
 async fn probe_one(
     docker: &Docker,
     image: &str,
-    run_id: &str,
+    context: &RunContext,
     rights: Rights,
 ) -> Result<(), RuntimeError> {
     let refused = |why: String| RuntimeError::Environment {
         what: format!("the engine does not start {}: {why}", rights.in_words()),
         hint: rights.hint().to_owned(),
     };
-    let container = request(image, run_id, PROBE, None, rights)
-        .with_cmd([DAEMON_PATH, "--version"])
+    let command = rights.command();
+    let container = request(image, context, rights.probe_name(), None, Limits::shared(rights))
+        .with_cmd(command.iter().copied())
         .start()
         .await
         .map_err(|error| refused(error.to_string()))?;
     let exit = exits::wait(docker, container.id()).await?;
     if exit.code != 0 {
         let lines = last_log_lines(docker, container.id()).await.join("\n");
-        return Err(refused(format!("{DAEMON_PATH} --version in {image}: {}\n{lines}", exit.how)));
+        let command = command.join(" ");
+        return Err(RuntimeError::Environment {
+            what: format!(
+                "{} cannot do `{command}` in image {image}: {}\n{lines}",
+                rights.in_words(),
+                exit.how
+            ),
+            hint: rights.hint().to_owned(),
+        });
     }
-    container.rm().await.map_err(|error| failed(format!("removing {PROBE}: {error}")))
+    let removed = container.rm().await;
+    removed.map_err(|error| failed(format!("removing {}: {error}", rights.probe_name())))
 }
 
 /// testcontainers keeps no handle of a container that the engine refused to
 /// start, so it is removed by name. Usually there is none any more.
-async fn remove_probe(docker: &Docker, run_id: &str) {
+async fn remove_probe(docker: &Docker, run_id: &str, rights: Rights) {
     let options = RemoveContainerOptionsBuilder::new().force(true).build();
-    let name = container_name(run_id, PROBE);
-    if let Err(error) = docker.remove_container(&name, Some(options)).await {
-        tracing::debug!("{name}: {error}");
+    let name = container_name(run_id, rights.probe_name());
+    match timeout(REMOVE_DEADLINE, docker.remove_container(&name, Some(options))).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!("{name}: {error}"),
+        Err(_) => tracing::warn!("{name} is still being removed; see `dropbed gc`"),
     }
 }

@@ -30,6 +30,11 @@ impl Subnet {
         self.first & mask(prefix) == other.first & mask(prefix)
     }
 
+    /// Bits that all its addresses share; at most 32.
+    pub const fn prefix(self) -> u8 {
+        self.prefix
+    }
+
     /// The first address that a host can have; the gateway's by convention.
     pub const fn gateway(self) -> Ipv4Addr {
         Ipv4Addr::from_bits(self.first + 1)
@@ -92,18 +97,20 @@ impl fmt::Display for Subnet {
 }
 
 /// Networks that this machine routes to: `/proc/net/route`, whose addresses are
-/// hexadecimal in the byte order of the machine. The default route is left out.
-pub fn parse_routes(text: &str) -> Vec<Subnet> {
+/// hexadecimal in the byte order of the machine. Each with its interface. The default
+/// route is left out.
+pub fn parse_routes(text: &str) -> Vec<(Subnet, &str)> {
     text.lines().skip(1).filter_map(parse_route).collect()
 }
 
-fn parse_route(line: &str) -> Option<Subnet> {
+fn parse_route(line: &str) -> Option<(Subnet, &str)> {
     let fields: Vec<_> = line.split_ascii_whitespace().collect();
     let field = |index: usize| u32::from_str_radix(fields.get(index)?, 16).ok();
     let first = u32::from_be(field(1)?);
     let bits = u32::from_be(field(7)?);
     let prefix = u8::try_from(bits.leading_ones()).ok()?;
-    (prefix > 0).then_some(Subnet { first: first & mask(prefix), prefix })
+    let subnet = Subnet { first: first & mask(prefix), prefix };
+    (prefix > 0).then_some((subnet, *fields.first()?))
 }
 
 const fn mask(prefix: u8) -> u32 {

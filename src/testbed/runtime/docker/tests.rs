@@ -17,6 +17,17 @@ fn an_engine_elsewhere_is_refused_with_a_way_out() {
 }
 
 #[test]
+fn an_engine_that_is_too_old_is_refused() {
+    for good in ["1.41", "1.52", "2.0", "", "new"] {
+        engine::check_api(good).unwrap();
+    }
+    for old in ["1.40", "1.9", "0.99"] {
+        let error = engine::check_api(old).unwrap_err();
+        assert!(error.contains(old) && error.contains("20.10"), "{error}");
+    }
+}
+
+#[test]
 fn an_image_name_is_divided_at_its_tag() {
     assert_eq!(containers::split_image("dropbed:local"), ("dropbed", "local"));
     assert_eq!(containers::split_image("dropbed"), ("dropbed", "latest"));
@@ -26,14 +37,17 @@ fn an_image_name_is_divided_at_its_tag() {
 
 #[test]
 fn ends_of_containers_are_put_into_words() {
-    assert_eq!(exits::in_words(3, false), "exit code 3");
-    assert_eq!(exits::in_words(137, false), "exit code 137 (signal 9)");
-    assert_eq!(exits::in_words(137, true), "out of memory (exit code 137)");
+    assert_eq!(in_words(3, false), "exit code 3");
+    assert_eq!(in_words(137, false), "exit code 137 (signal 9)");
+    assert_eq!(in_words(137, true), "out of memory (exit code 137)");
 }
 
 #[test]
 fn labels_are_what_removal_looks_for() {
-    let labels = containers::labels("r1");
+    let context = RunContext::of_probe("r1");
+    let labels = containers::labels(&context, None);
+    assert!(!labels.contains_key(contract::label::PEER));
+    assert_eq!(containers::labels(&context, Some("bob"))[contract::label::PEER], "bob");
     for filter in &label_filter(Some("r1"))["label"] {
         let (name, value) = filter.split_once('=').unwrap();
         assert_eq!(labels[name], value);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::testbed::plan::{Resources, Volumes};
 
 fn peer(environment: &[(&str, &str)]) -> PeerPlan {
     PeerPlan {
@@ -7,11 +8,18 @@ fn peer(environment: &[(&str, &str)]) -> PeerPlan {
         privileged: false,
         rekey_bytes: Some(65536),
         environment: environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+        resources: Resources::default(),
+        volumes: Volumes::default(),
     }
 }
 
 fn context() -> RunContext {
-    RunContext { run_id: "r1".to_owned(), otlp_port: 4317, log_filter: "info".to_owned() }
+    RunContext {
+        run_id: "r1".to_owned(),
+        directory: "/runs/r1".into(),
+        log_filter: "info".to_owned(),
+        outlives: false,
+    }
 }
 
 fn place() -> Placement {
@@ -22,7 +30,7 @@ fn place() -> Placement {
         state: "/x/state".to_owned(),
         share: "/x/share".to_owned(),
         mount: "/x/mnt".to_owned(),
-        otlp_endpoint: "http://127.0.0.1:4317".to_owned(),
+        otlp_endpoint: Some("http://127.0.0.1:4317".to_owned()),
     }
 }
 
@@ -51,7 +59,12 @@ fn a_topology_cannot_redirect_control() {
 #[test]
 fn a_child_carries_its_owner() {
     let owner = Owner::current();
-    let environment = of_child(&owner, "r1");
+    let environment = of_child(&owner, &context());
     assert_eq!(environment[OWNER_VARIABLE].parse::<Owner>().unwrap(), owner);
     assert_eq!(environment[RUN_ID_VARIABLE], "r1");
+    assert_eq!(environment[DIRECTORY_VARIABLE], "/runs/r1");
+    assert_eq!(environment[DIE_WITH_PARENT_VARIABLE], "1");
+
+    let outliving = of_child(&owner, &RunContext { outlives: true, ..context() });
+    assert!(!outliving.contains_key(DIE_WITH_PARENT_VARIABLE));
 }

@@ -1,14 +1,16 @@
 //! The bundled proxy as a child: its port is known when it says so.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
+use super::children::Start;
 use super::{LOOPBACK, READY_DEADLINE, Running, failed};
-use crate::testbed::runtime::{RuntimeError, logs};
+use crate::testbed::runtime::owner::Owner;
+use crate::testbed::runtime::part::PROXY;
+use crate::testbed::runtime::{RuntimeError, environment, logs};
 
 /// Pause between two looks at the proxy's log. It starts within milliseconds.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(10);
@@ -16,24 +18,21 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(10);
 /// The words before the address in the line that says the API listens.
 const LISTENING: &str = "listening on ";
 
-/// Name of the proxy among the parts of a run.
-const NAME: &str = "proxy";
-
 /// Starts the proxy and returns its API's base URL.
 pub(super) async fn start(
     running: &mut Running,
     executable: &Path,
-    environment: BTreeMap<String, String>,
 ) -> Result<String, RuntimeError> {
-    let mut command = tokio::process::Command::new(executable);
-    command
-        .arg0("dropbed")
-        .process_group(0)
-        .args(["toxiproxy", "-host", LOOPBACK, "-port", "0"])
-        .env_clear()
-        .envs(environment);
-    let log = running.directory.log(NAME);
-    let part = running.spawner.spawn(NAME, command, log.clone()).await?;
+    let arguments = ["toxiproxy", "-host", LOOPBACK, "-port", "0"];
+    let start = Start {
+        program: executable.to_owned(),
+        arg0: "dropbed".to_owned(),
+        arguments: arguments.map(str::to_owned).to_vec(),
+        environment: environment::of_child(&Owner::current(), &running.context),
+    };
+    let home = running.directory.add_home(PROXY)?;
+    let log = running.directory.log(PROXY);
+    let part = running.spawner.spawn(PROXY, start, &home, log.clone()).await?;
     running.parts.push(part);
     let proxy = running.parts.last_mut().expect("pushed above");
     let ready = tokio::select! {

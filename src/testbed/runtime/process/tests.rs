@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::testbed::plan::{Resources, Volumes};
 use crate::testbed::runtime::owner::Liveness;
+use crate::testbed::runtime::procfs;
 
 fn plan(peers: &[&str]) -> Plan {
     let peer = |name: &&str| PeerPlan {
@@ -10,21 +12,24 @@ fn plan(peers: &[&str]) -> Plan {
         privileged: false,
         rekey_bytes: None,
         environment: BTreeMap::new(),
+        resources: Resources::default(),
+        volumes: Volumes::default(),
     };
     Plan {
         name: "t".to_owned(),
-        seed: 1,
         peers: peers.iter().map(peer).collect(),
-        links: Vec::new(),
-        samples: Vec::new(),
-        cells: Vec::new(),
-        order: Vec::new(),
         deadline_ms: 1000,
+        ..Plan::default()
     }
 }
 
 fn context() -> RunContext {
-    RunContext { run_id: "r-test".to_owned(), otlp_port: 4317, log_filter: "info".to_owned() }
+    RunContext {
+        run_id: "r-test".to_owned(),
+        directory: "/runs/r-test".into(),
+        log_filter: "info".to_owned(),
+        outlives: false,
+    }
 }
 
 fn script(directory: &Path, text: &str) -> PathBuf {
@@ -47,8 +52,8 @@ fn stand_in(directory: &Path, daemon: &str) -> PathBuf {
 async fn a_daemon_that_ends_while_starting_is_told_at_once_with_its_log() {
     let directory = tempfile::tempdir().unwrap();
     let file = stand_in(directory.path(), "echo \"$DROPD_NAME: no disk\" >&2; exit 7");
-    let mut runtime = ProcessRuntime::new(file);
-    let error = runtime.up(&plan(&["alice"]), &context()).await.unwrap_err();
+    let mut runtime = prepared(file);
+    let error = runtime.up(&plan(&["alice"]), &Spans::Off).await.unwrap_err();
     let RuntimeError::Died(death) = error else { panic!("{error}") };
     assert_eq!((death.who.as_str(), death.exit_code), ("alice", Some(7)));
     assert_eq!(death.how, "exit code 7");
@@ -66,29 +71,67 @@ async fn a_daemon_that_ends_while_starting_is_told_at_once_with_its_log() {
 async fn a_proxy_that_ends_while_starting_is_told() {
     let directory = tempfile::tempdir().unwrap();
     let file = script(directory.path(), "exit 2");
-    let mut runtime = ProcessRuntime::new(file);
-    let error = runtime.up(&plan(&["alice"]), &context()).await.unwrap_err();
+    let mut runtime = prepared(file);
+    let error = runtime.up(&plan(&["alice"]), &Spans::Off).await.unwrap_err();
     assert!(matches!(&error, RuntimeError::Died(death) if death.who == "proxy"), "{error}");
     runtime.down().await.unwrap();
 }
 
+fn prepared(file: PathBuf) -> ProcessRuntime {
+    ProcessRuntime { context: Some(context()), ..ProcessRuntime::new(file) }
+}
+
 /// Starts what `up` starts, without waiting for daemons that never answer.
 async fn start_parts(runtime: &mut ProcessRuntime, peers: &[&str]) {
-    let directory = RunDirectory::create("r-test").unwrap();
-    let spawner = Spawner::start().unwrap();
-    let running = runtime.running.insert(Running { parts: Vec::new(), spawner, directory });
-    let environment = environment::of_child(&Owner::current(), "r-test");
-    proxy::start(running, &runtime.executable, environment).await.unwrap();
-    for (index, peer) in plan(peers).peers.iter().enumerate() {
-        running.start_peer(&runtime.executable, peer, index, &context()).await.unwrap();
+    let directory = RunDirectory::create(&context()).unwrap();
+    let running = Running::new(context(), directory, Standing::default()).unwrap();
+    let running = runtime.running.insert(running);
+    proxy::start(running, &runtime.executable).await.unwrap();
+    for (peer, address) in plan(peers).peers.iter().zip(free_addresses(&[])) {
+        running.start_peer(&runtime.executable, peer, address, &Spans::Off).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn what_is_released_stands_until_another_runtime_removes_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = stand_in(directory.path(), "exec sleep 600");
+    let mut first = prepared(file.clone());
+    start_parts(&mut first, &["alice", "bob"]).await;
+    let parts = first.parts();
+    let path = first.running.as_ref().unwrap().directory.log("x").parent().unwrap().to_owned();
+    first.release();
+    drop(first);
+    let alive = |part: &PartPlace| match &part.place {
+        Place::Process { pid, start_ticks, .. } => !procfs::has_ended(*pid, *start_ticks),
+        place => panic!("{place:?}"),
+    };
+    assert!(parts.len() == 3 && parts.iter().all(alive), "{parts:?}");
+
+    let mut second = ProcessRuntime::new(file);
+    let standing = Standing { parts: parts.clone(), ..Standing::default() };
+    second.resume(None, &standing, &context(), Claim::Beside).await.unwrap();
+    second.remove("alice").await.unwrap();
+    assert_eq!(parts.iter().map(alive).collect::<Vec<_>>(), [true, false, true]);
+    assert!(!path.join("alice").exists() && path.join("bob").exists());
+    second.remove("carol").await.expect("what is not there is removed");
+    // Of what it did not start, it removes nothing by itself.
+    second.down().await.unwrap();
+    assert!(alive(&parts[0]) && alive(&parts[2]));
+
+    let logs = tempfile::tempdir().unwrap();
+    second.resume(None, &standing, &context(), Claim::Whole).await.unwrap();
+    second.save_logs(logs.path()).await.unwrap();
+    assert!(logs.path().join("bob.log").exists());
+    second.down().await.unwrap();
+    assert!(!parts.iter().any(alive) && !path.exists());
 }
 
 #[tokio::test]
 async fn watch_names_who_died_and_by_which_signal_and_down_leaves_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let file = stand_in(directory.path(), "exec sleep 600");
-    let mut runtime = ProcessRuntime::new(file);
+    let mut runtime = prepared(file);
     start_parts(&mut runtime, &["alice", "bob"]).await;
     let running = runtime.running.as_ref().unwrap();
     let path = running.directory.log("x").parent().unwrap().to_owned();
@@ -112,7 +155,7 @@ async fn watch_names_who_died_and_by_which_signal_and_down_leaves_nothing() {
 async fn a_daemon_that_ignores_sigterm_is_killed() {
     let directory = tempfile::tempdir().unwrap();
     let file = stand_in(directory.path(), "trap '' TERM; echo deaf; while :; do sleep 1; done");
-    let mut runtime = ProcessRuntime::new(file);
+    let mut runtime = prepared(file);
     start_parts(&mut runtime, &["alice"]).await;
     let part = &runtime.running.as_ref().unwrap().parts[1];
     let (pid, log) = (part.child.id().unwrap(), part.log.clone());
@@ -131,7 +174,7 @@ async fn a_daemon_that_ignores_sigterm_is_killed() {
 async fn dropping_without_down_leaves_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let file = stand_in(directory.path(), "exec sleep 600");
-    let mut runtime = ProcessRuntime::new(file);
+    let mut runtime = prepared(file);
     start_parts(&mut runtime, &["alice"]).await;
     let running = runtime.running.as_ref().unwrap();
     let path = running.directory.log("x").parent().unwrap().to_owned();
@@ -153,27 +196,36 @@ fn the_proxy_address_is_read_from_a_whole_line_only() {
 
 #[test]
 fn peers_have_addresses_of_their_own() {
-    assert_eq!(peer_address(0).unwrap().to_string(), "127.0.0.2");
-    assert_eq!(peer_address(254).unwrap().to_string(), "127.0.1.0");
-    assert!(peer_address(usize::MAX).is_err());
-    assert!(peer_address(1 << 24).is_err());
+    let address = |index| free_addresses(&[]).nth(index).map(|address| address.to_string());
+    assert_eq!(address(0).unwrap(), "127.0.0.2");
+    assert_eq!(address(254).unwrap(), "127.0.1.0");
+    assert_eq!(address(1 << 24), None);
+    let standing = |upstream: &str| PeerEndpoint {
+        name: "alice".to_owned(),
+        control: ControlAddress::Unix("x".into()),
+        upstream: upstream.to_owned(),
+    };
+    let taken = [standing("127.0.0.2:4711"), standing("127.0.0.4:1")];
+    let free: Vec<_> = free_addresses(&taken).take(2).map(|one| one.to_string()).collect();
+    assert_eq!(free, ["127.0.0.3", "127.0.0.5"]);
 }
 
 #[test]
 fn a_missing_device_or_tool_is_named() {
     let plan = plan(&["alice"]);
-    let all = Fuse { device: true, sys_admin: true, fusermount: false };
-    check_fuse(&all, &plan).unwrap();
-    check_fuse(&Fuse { sys_admin: false, fusermount: true, ..all }, &plan).unwrap();
-    let error = check_fuse(&Fuse { device: false, ..all }, &plan).unwrap_err().to_string();
+    let all = fuse::Fuse { device: true, sys_admin: true, fusermount: false };
+    fuse::check(&all, &plan).unwrap();
+    fuse::check(&fuse::Fuse { sys_admin: false, fusermount: true, ..all }, &plan).unwrap();
+    let error = fuse::check(&fuse::Fuse { device: false, ..all }, &plan).unwrap_err().to_string();
     assert!(error.contains("/dev/fuse") && error.contains("defaults.peer.mount=false"), "{error}");
-    let error = check_fuse(&Fuse { sys_admin: false, ..all }, &plan).unwrap_err().to_string();
+    let error =
+        fuse::check(&fuse::Fuse { sys_admin: false, ..all }, &plan).unwrap_err().to_string();
     assert!(error.contains("fuse3"), "{error}");
 }
 
 #[test]
 fn a_socket_path_that_is_too_long_is_refused() {
-    let directory = RunDirectory::create("r").unwrap();
+    let directory = RunDirectory::create(&context()).unwrap();
     let error = directory.add_peer(&"n".repeat(120)).unwrap_err().to_string();
     assert!(error.contains("TMPDIR"), "{error}");
 }
@@ -192,7 +244,7 @@ fn a_mount_below_is_detached_and_never_walked_into() {
     // Somebody's file behind a mount: removal must not reach it.
     let precious = tempfile::tempdir().unwrap();
     std::fs::write(precious.path().join("file"), "x").unwrap();
-    let mut run = RunDirectory::create("r-test").unwrap();
+    let mut run = RunDirectory::create(&context()).unwrap();
     let home = run.add_peer("alice").unwrap();
     mount("none", home.mount(), "tmpfs", MountFlags::empty(), None).unwrap();
     mount_bind(precious.path(), home.mount()).unwrap();

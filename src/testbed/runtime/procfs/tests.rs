@@ -89,3 +89,15 @@ proptest! {
         prop_assert_eq!(&parse_mountinfo(&line)[0].target, &PathBuf::from(path));
     }
 }
+
+#[test]
+fn what_a_process_uses() {
+    let stat = "7 (a ) b) T 1 7 7 0 -1 4194560 1 2 3 4 150 50 6 7 20 0 9 0 4321 1000 12 1 2";
+    let usage = parse_usage(stat, 100, 4096).unwrap();
+    let expected =
+        Usage { start_ticks: 4321, is_stopped: true, cpu_ms: 2_000, resident_bytes: 12 * 4096 };
+    assert_eq!(usage, expected);
+    assert_eq!(parse_usage("7 (x) S 1", 100, 4096), None);
+    let own = super::usage(std::process::id()).unwrap();
+    assert!(!own.is_stopped && own.resident_bytes > 0, "{own:?}");
+}

@@ -18,12 +18,14 @@ fn plan(rekeys_min: u32) -> TransferPlan {
     }
 }
 
+const GOOD_BYTES: u64 = 100_000_000;
+
 fn good() -> TransferResult {
     TransferResult {
         name: "push".into(),
         mode: TransferMode::Push,
         link: "bob:alice".into(),
-        bytes: 100_000_000,
+        bytes: GOOD_BYTES,
         chunk_bytes: 0,
         depth: 0,
         wall_ns: 1_000_000_000,
@@ -32,8 +34,8 @@ fn good() -> TransferResult {
         rekey_gap_ns_max: Some(99_000_000),
         link_bytes: Some(100_500_000),
         traffic: None,
-        before: Epochs { sent: 1, received: 1 },
-        after: Epochs { sent: 2, received: 2 },
+        before: Some(Epochs { sent: 1, received: 1 }),
+        after: Some(Epochs { sent: 2, received: 2 }),
         digest_equal: true,
         rtt_measured_us: 50_000,
         layers: None,
@@ -43,23 +45,24 @@ fn good() -> TransferResult {
 
 #[test]
 fn a_good_transfer_has_no_failures() {
-    assert_eq!(transfer(&plan(2), &good()), Vec::<String>::new());
+    assert_eq!(transfer(&plan(2), GOOD_BYTES, &good()), Vec::<String>::new());
 }
 
 #[test]
 fn every_assertion_can_fail() {
     type Spoil = fn(&mut TransferResult);
-    let cases: [(&str, Spoil); 5] = [
+    let cases: [(&str, Spoil); 6] = [
         ("differs from the source", |r| r.digest_equal = false),
+        ("of a file of 100000000", |r| r.bytes = 99_999_999),
         ("went round the proxy", |r| r.link_bytes = Some(99_999_999)),
         ("sent more than once", |r| r.link_bytes = Some(102_000_000)),
-        ("at least 2 rekeys", |r| r.after.sent = 1),
+        ("at least 2 rekeys", |r| r.after = Some(Epochs { sent: 1, received: 2 })),
         ("paused for 100.1 ms", |r| r.rekey_gap_ns_max = Some(100_100_000)),
     ];
     for (expected, spoil) in cases {
         let mut result = good();
         spoil(&mut result);
-        let failures = transfer(&plan(2), &result);
+        let failures = transfer(&plan(2), GOOD_BYTES, &result);
         assert_eq!(failures.len(), 1, "{expected}: {failures:?}");
         assert!(failures[0].contains(expected), "{expected}: {failures:?}");
     }
@@ -70,7 +73,7 @@ fn a_small_file_may_cost_a_session() {
     let mut result = good();
     result.bytes = 1_000;
     result.link_bytes = Some(20_000);
-    assert_eq!(transfer(&plan(0), &result), Vec::<String>::new());
+    assert_eq!(transfer(&plan(0), 1_000, &result), Vec::<String>::new());
 }
 
 #[test]

@@ -121,9 +121,10 @@ pub(in crate::testbed::scenario) fn check_server(
         rated.up && shares(up) || rated.down && shares(down)
     });
     match sharing {
-        Some((_, link)) if !server.is_bundled => {
-            Err(ScenarioError::SharedRate { link: link.name.clone(), version: server.text.clone() })
-        }
+        Some((_, link)) if !server.is_bundled => Err(ScenarioError::SharedRate {
+            link: link.name.to_string(),
+            version: server.text.clone(),
+        }),
         _ => Ok(()),
     }
 }

@@ -2,36 +2,42 @@
 
 use super::super::defaults;
 use super::super::diagnostic::Diagnostic;
+use super::super::schema::{self, Kind, Map};
 use super::super::source::Span;
 use super::super::suggest;
 use super::super::tree::{Entry, Meaning, Node, Scalar, Value};
 use super::super::units::{self, UnitError};
 
-/// A map whose keys have been checked.
+/// A map whose keys have been checked against its table.
 pub(super) struct Fields<'a> {
-    what: &'a str,
+    what: String,
+    map: &'static Map,
     pub(super) span: Span,
     entries: &'a [Entry],
+    /// Or nothing, which is an empty one.
+    is_map: bool,
 }
 
 impl<'a> Fields<'a> {
-    /// Opens a map; nothing is an empty map. Unknown keys are mistakes, but for
-    /// those that start with `x-`, which are the file's own.
+    /// Opens a map; nothing is an empty map. Keys that its table does not have are
+    /// mistakes, but for those that are the file's own.
     pub(super) fn open(
         node: &'a Node,
-        what: &'a str,
-        known: &[&str],
+        what: &str,
+        map: &'static Map,
         found: &mut Vec<Diagnostic>,
     ) -> Self {
         let entries = entries(node, what, found);
-        for entry in entries {
-            if !known.contains(&entry.key.as_str()) && !entry.key.starts_with("x-") {
+        let known = map.names();
+        for entry in named(entries) {
+            if !known.contains(&entry.key.as_str()) {
                 let message = format!("{what} has no key `{}`", entry.key);
-                let hint = suggest::hint(&entry.key, known);
+                let hint = suggest::hint(&entry.key, &known);
                 found.push(Diagnostic::new(entry.key_span, message).hint(hint));
             }
         }
-        Self { what, span: node.span, entries }
+        let is_map = matches!(node.value, Value::Mapping(_)) || node.is_null();
+        Self { what: what.to_owned(), map, span: node.span, entries, is_map }
     }
 
     /// The value of a key, unless it is absent or null.
@@ -41,19 +47,86 @@ impl<'a> Fields<'a> {
 
     /// The key with its value, null or not.
     pub(super) fn entry(&self, key: &str) -> Option<&'a Entry> {
-        self.entries.iter().find(|entry| entry.key == key)
+        let key = self.map.key(key);
+        self.entries.iter().find(|entry| entry.key == key.name)
     }
 
     /// The value of a key that must be there.
     pub(super) fn require(&self, key: &str, found: &mut Vec<Diagnostic>) -> Option<&'a Node> {
+        assert!(self.map.key(key).required, "`{key}` of `{}` is required", self.map.name);
         let value = self.find(key);
-        if value.is_none() {
+        // What is no map at all has been told so.
+        if value.is_none() && self.is_map {
             let span = self.entry(key).map_or(self.span, |entry| entry.key_span);
             let message = format!("{} needs `{key}`", self.what);
             found.push(Diagnostic::new(span, message).hint(format!("add `{key}: ...`")));
         }
         value
     }
+
+    pub(super) fn boolean(&self, key: &str, found: &mut Vec<Diagnostic>) -> Option<bool> {
+        boolean(self.find(key)?, &quoted(key), found)
+    }
+
+    /// A whole number within the bounds that the table has.
+    pub(super) fn integer(&self, key: &str, found: &mut Vec<Diagnostic>) -> Option<u64> {
+        let Kind::Integer { min, max } = self.map.key(key).kind else {
+            panic!("`{key}` of `{}` is no whole number in its table", self.map.name)
+        };
+        integer(self.find(key)?, &quoted(key), min, max, found)
+    }
+
+    /// A number with a unit within the bounds that the table has.
+    pub(super) fn quantity(&self, key: &str, found: &mut Vec<Diagnostic>) -> Option<u64> {
+        let Kind::Quantity { quantity: kind, min, max } = self.map.key(key).kind else {
+            panic!("`{key}` of `{}` is no quantity in its table", self.map.name)
+        };
+        let (node, what) = (self.find(key)?, quoted(key));
+        let value = quantity(node, &what, |text| kind.parse(text), found)?;
+        within(node, &what, value, min..=max, |value| kind.show(value), found)
+    }
+
+    /// A deadline in whole milliseconds.
+    pub(super) fn deadline_ms(&self, key: &str, found: &mut Vec<Diagnostic>) -> Option<u64> {
+        let value_us = self.quantity(key, found)?;
+        if !value_us.is_multiple_of(1000) {
+            let message = format!("`{key}` is not a whole number of milliseconds");
+            let node = self.find(key)?;
+            found.push(Diagnostic::new(node.span, message).hint("write it in `ms`"));
+            return None;
+        }
+        Some(value_us / 1000)
+    }
+
+    /// One of the words that the table has for the key; `noun` is what they are.
+    pub(super) fn word(
+        &self,
+        key: &str,
+        noun: &str,
+        found: &mut Vec<Diagnostic>,
+    ) -> Option<&'static str> {
+        let Kind::OneOf(words) = self.map.key(key).kind else {
+            panic!("`{key}` of `{}` has no words in its table", self.map.name)
+        };
+        let node = self.find(key)?;
+        let text = text(node, &quoted(key), found)?;
+        let word = words.iter().find(|word| **word == text);
+        if word.is_none() {
+            let message = format!("`{key}`: there is no {noun} `{text}`");
+            let hint = suggest::hint(text, words);
+            found.push(Diagnostic::new(node.span, message).hint(hint));
+        }
+        word.copied()
+    }
+}
+
+fn quoted(key: &str) -> String {
+    format!("`{key}`")
+}
+
+/// The entries that are not the file's own.
+pub(super) fn named(entries: &[Entry]) -> impl Iterator<Item = &Entry> {
+    entries.iter().filter(|entry| !schema::is_own_key(&entry.key))
 }
 
 /// The entries of a map; nothing has none.
@@ -136,31 +209,6 @@ pub(super) fn duration_us(
 ) -> Option<u64> {
     let value = quantity(node, what, units::duration_us, found)?;
     within(node, what, value, 0..=max_us, |us| units::DurationUs(us).to_string(), found)
-}
-
-/// A deadline in whole milliseconds.
-pub(super) fn deadline_ms(node: &Node, what: &str, found: &mut Vec<Diagnostic>) -> Option<u64> {
-    let max_us = defaults::DEADLINE_MS_MAX * 1000;
-    let value_us = quantity(node, what, units::duration_us, found)?;
-    let show = |us| units::DurationUs(us).to_string();
-    let value_us = within(node, what, value_us, 1000..=max_us, show, found)?;
-    if !value_us.is_multiple_of(1000) {
-        let message = format!("{what} is not a whole number of milliseconds");
-        found.push(Diagnostic::new(node.span, message).hint("write it in `ms`"));
-        return None;
-    }
-    Some(value_us / 1000)
-}
-
-/// A size in bytes within a range.
-pub(super) fn size_bytes(
-    node: &Node,
-    what: &str,
-    range: std::ops::RangeInclusive<u64>,
-    found: &mut Vec<Diagnostic>,
-) -> Option<u64> {
-    let value = quantity(node, what, units::size_bytes, found)?;
-    within(node, what, value, range, |bytes| units::SizeBytes(bytes).to_string(), found)
 }
 
 /// Anything with a unit.

@@ -1,84 +1,99 @@
-//! `peers` and `defaults`.
+//! `peers`, `profiles` and `defaults`.
+//!
+//! What a peer is told comes from three places, the later over the earlier:
+//! `defaults.peer`, its profiles in order (each once, after what it inherits), and
+//! the peer itself. Maps are merged key by key, lists and single values replaced.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::super::defaults;
 use super::super::diagnostic::Diagnostic;
+use super::super::schema;
 use super::super::source::Span;
 use super::super::suggest;
-use super::super::tree::Node;
+use super::super::tree::{Entry, Node};
 use super::fields::{self, Fields};
-use crate::testbed::contract::env;
 use crate::testbed::plan::PeerPlan;
+
+mod profiles;
+mod settings;
+mod volumes;
+
+use profiles::{Profiles, references};
+use settings::Settings;
+pub(super) use volumes::check_fit;
 
 /// Names that other parts of a run go by.
 const RESERVED_NAMES: [&str; 3] = ["localhost", "proxy", "testbed"];
 
-/// Environment that the runtime sets itself.
-const RESERVED_ENVIRONMENT: [&str; 9] = [
-    env::NAME,
-    env::LISTEN,
-    env::CONTROL,
-    env::CONTROL_TOKEN_FILE,
-    env::STATE,
-    env::SHARE,
-    env::MOUNT,
-    env::REKEY_BYTES,
-    env::OTLP_ENDPOINT,
-];
-
-const SETTING_KEYS: [&str; 4] = ["mount", "privileged", "rekey_bytes", "environment"];
-const PEER_KEYS: [&str; 5] = ["mount", "privileged", "rekey_bytes", "environment", "count"];
-
-/// What a peer or `defaults.peer` says; what it does not say is `None`.
+/// All peers, and where they are told what other parts may complain about.
 #[derive(Default)]
-struct Settings {
-    mount: Option<bool>,
-    privileged: Option<bool>,
-    rekey_bytes: Option<u64>,
-    environment: BTreeMap<String, String>,
+pub(super) struct Peers {
+    /// Counts expanded, in file order.
+    pub(super) list: Vec<PeerPlan>,
+    pub(super) places: BTreeMap<String, Places>,
 }
 
-/// All peers, counts expanded, in file order.
-pub(super) fn peers(top: &Fields<'_>, found: &mut Vec<Diagnostic>) -> Vec<PeerPlan> {
+/// Where a setting of a peer comes from: itself, a profile or `defaults`; `None`
+/// where nothing says it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Places {
+    pub(super) mount: Option<Span>,
+    share: Option<Span>,
+    state: Option<Span>,
+}
+
+/// All peers.
+pub(super) fn peers(top: &Fields<'_>, found: &mut Vec<Diagnostic>) -> Peers {
     let shared = shared_settings(top, found);
-    let Some(node) = top.require("peers", found) else { return Vec::new() };
-    let mut peers: Vec<PeerPlan> = Vec::new();
-    let mut places: HashMap<String, Span> = HashMap::new();
-    for entry in fields::entries(node, "`peers`", found) {
+    let profiles = Profiles::read(top, found);
+    let Some(node) = top.require("peers", found) else { return Peers::default() };
+    let mut peers = Peers::default();
+    let mut names: HashMap<String, Span> = HashMap::new();
+    for entry in fields::named(fields::entries(node, "`peers`", found)) {
         let what = format!("peer `{}`", entry.key);
-        let fields = Fields::open(&entry.value, &what, &PEER_KEYS, found);
-        let own = settings(&fields, &what, found);
-        let max = defaults::PEERS_MAX as u64;
-        let count = fields
-            .find("count")
-            .map(|node| fields::integer(node, "`count`", 1, max, found).unwrap_or(1));
-        let names = match count {
-            None => vec![entry.key.clone()],
-            Some(count) => (0..count).map(|index| format!("{}-{index}", entry.key)).collect(),
-        };
-        if !fields::check_name(&names[names.len() - 1], "a peer", entry.key_span, found) {
-            continue;
-        }
-        for name in names {
-            if RESERVED_NAMES.contains(&name.as_str()) {
-                let message = format!("`{name}` is the name of another part of a run");
-                found.push(Diagnostic::new(entry.key_span, message).hint("use another name"));
-            }
-            if let Some(first) = places.insert(name.clone(), entry.key_span) {
+        let fields = Fields::open(&entry.value, &what, &schema::PEER, found);
+        let own = Settings::read(&fields, &what, found);
+        let told = profiles.over(&shared, &references(&fields, found), found);
+        let told = own.over(&told);
+        for name in expanded(entry, &fields, found) {
+            if let Some(first) = names.get(&name) {
                 let message = format!("there are two peers called `{name}`");
-                let hint = format!("the other one is on line {}", first.line);
-                found.push(Diagnostic::new(entry.key_span, message).hint(hint));
+                let twice = Diagnostic::new(entry.key_span, message).hint("rename one");
+                found.push(twice.related(*first, "the other one is made here"));
                 continue;
             }
-            peers.push(merged(name, &shared, &own));
+            names.insert(name.clone(), entry.key_span);
+            peers.places.insert(name.clone(), told.places());
+            peers.list.push(told.plan(name));
         }
     }
-    check_count(&peers, node, found);
+    volumes::check_states(&peers, found);
+    check_count(&peers.list, node, found);
     peers
 }
 
-/// Finds a peer by name or says which there are.
+/// The names of the peers that an entry makes; none if they are no names.
+fn expanded(entry: &Entry, fields: &Fields<'_>, found: &mut Vec<Diagnostic>) -> Vec<String> {
+    let given = fields.find("count").map(|_| fields.integer("count", found).unwrap_or(1));
+    let names = match given {
+        None => vec![entry.key.clone()],
+        Some(count) => (0..count).map(|index| format!("{}-{index}", entry.key)).collect(),
+    };
+    // The last is the longest.
+    let Some(last) = names.last() else { return Vec::new() };
+    if !fields::check_name(last, "a peer", entry.key_span, found) {
+        return Vec::new();
+    }
+    for name in names.iter().filter(|name| RESERVED_NAMES.contains(&name.as_str())) {
+        let message = format!("`{name}` is the name of another part of a run");
+        found.push(Diagnostic::new(entry.key_span, message).hint("use another name"));
+    }
+    names
+}
+
+/// Finds a peer by name or says which there are. Where there is none at all, that
+/// has been told.
 pub(super) fn peer_reference(
     node: &Node,
     what: &str,
@@ -89,11 +104,17 @@ pub(super) fn peer_reference(
     if peers.iter().any(|peer| peer.name == name) {
         return Some(name.to_owned());
     }
+    if peers.is_empty() {
+        return None;
+    }
     let known: Vec<&str> = peers.iter().map(|peer| peer.name.as_str()).collect();
     let expanded = format!("{name}-0");
-    let hint = match known.contains(&expanded.as_str()) {
-        true => format!("`count` numbers peers: write `{expanded}`"),
-        false => suggest::hint(name, &known),
+    let hint = if schema::is_own_key(name) {
+        "keys that begin with `x-` are the file's own, and no peers".to_owned()
+    } else if known.contains(&expanded.as_str()) {
+        format!("`count` numbers peers: write `{expanded}`")
+    } else {
+        suggest::hint(name, &known)
     };
     let message = format!("{what}: there is no peer `{name}`");
     found.push(Diagnostic::new(node.span, message).hint(hint));
@@ -102,63 +123,23 @@ pub(super) fn peer_reference(
 
 fn shared_settings(top: &Fields<'_>, found: &mut Vec<Diagnostic>) -> Settings {
     let Some(node) = top.find("defaults") else { return Settings::default() };
-    let fields = Fields::open(node, "`defaults`", &["peer"], found);
+    let fields = Fields::open(node, "`defaults`", &schema::DEFAULTS, found);
     let Some(node) = fields.find("peer") else { return Settings::default() };
-    let fields = Fields::open(node, "`defaults.peer`", &SETTING_KEYS, found);
-    settings(&fields, "`defaults.peer`", found)
-}
-
-fn settings(fields: &Fields<'_>, what: &str, found: &mut Vec<Diagnostic>) -> Settings {
-    let mut settings = Settings {
-        mount: fields.find("mount").and_then(|node| fields::boolean(node, "`mount`", found)),
-        privileged: fields
-            .find("privileged")
-            .and_then(|node| fields::boolean(node, "`privileged`", found)),
-        rekey_bytes: fields.find("rekey_bytes").and_then(|node| {
-            let range = defaults::REKEY_BYTES_MIN..=defaults::REKEY_BYTES_MAX;
-            fields::size_bytes(node, "`rekey_bytes`", range, found)
-        }),
-        environment: BTreeMap::new(),
-    };
-    let Some(node) = fields.find("environment") else { return settings };
-    let what = format!("`environment` of {what}");
-    for entry in fields::entries(node, &what, found) {
-        if RESERVED_ENVIRONMENT.contains(&entry.key.as_str()) {
-            let message = format!("`{}` is set by the testbed", entry.key);
-            found.push(Diagnostic::new(entry.key_span, message).hint("remove it"));
-        } else if !fields::is_identifier(&entry.key) {
-            let message = format!("`{}` is not a name for an environment variable", entry.key);
-            let hint = "letters, digits and _, not starting with a digit";
-            found.push(Diagnostic::new(entry.key_span, message).hint(hint));
-        } else if let Some(value) = fields::literal(&entry.value, &what, found) {
-            settings.environment.insert(entry.key.clone(), value);
-        }
-    }
-    settings
-}
-
-/// A peer's own settings win; environments are merged by name.
-fn merged(name: String, shared: &Settings, own: &Settings) -> PeerPlan {
-    let mut environment = shared.environment.clone();
-    environment.extend(own.environment.clone());
-    PeerPlan {
-        name,
-        mount: own.mount.or(shared.mount).unwrap_or(defaults::PEER_MOUNT),
-        privileged: own.privileged.or(shared.privileged).unwrap_or(defaults::PEER_PRIVILEGED),
-        rekey_bytes: own.rekey_bytes.or(shared.rekey_bytes),
-        environment,
-    }
+    let fields = Fields::open(node, "`defaults.peer`", &schema::SETTINGS, found);
+    Settings::read(&fields, "`defaults.peer`", found)
 }
 
 fn check_count(peers: &[PeerPlan], node: &Node, found: &mut Vec<Diagnostic>) {
+    let mut ignored = Vec::new();
+    let given = fields::named(fields::entries(node, "`peers`", &mut ignored)).count();
     if peers.len() > defaults::PEERS_MAX {
         let message = format!("{} peers are too many", peers.len());
         let hint = format!("at most {}", defaults::PEERS_MAX);
         found.push(Diagnostic::new(node.span, message).hint(hint));
-    } else if peers.len() < 2 && !fields::entries(node, "`peers`", &mut Vec::new()).is_empty() {
+    } else if given == 0 && ignored.is_empty() {
+        found.push(Diagnostic::new(node.span, "there are no peers").hint("add two: `alice: {}`"));
+    } else if peers.len() == 1 && given == 1 {
         let message = "one peer has nobody to read from";
         found.push(Diagnostic::new(node.span, message).hint("add a second peer"));
-    } else if peers.is_empty() {
-        found.push(Diagnostic::new(node.span, "there are no peers").hint("add two: `alice: {}`"));
     }
 }

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 
 use super::super::defaults;
 use super::super::diagnostic::Diagnostic;
+use super::super::schema;
 use super::super::source::Span;
 use super::super::suggest;
 use super::super::tree::Node;
 use super::fields::{self, Fields};
 use super::items;
-
-const RUN_KEYS: [&str; 4] = ["repetitions", "warmup", "order", "deadline"];
 
 /// How the cells are carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +26,17 @@ pub(crate) struct Factor {
     pub(crate) name: String,
     pub(crate) span: Span,
     pub(crate) values: Vec<String>,
+    /// Where each of `values` stands.
+    pub(crate) places: Vec<Span>,
+}
+
+impl Factor {
+    /// The variable and where the value stands that it has among `values`.
+    pub(crate) fn place(&self, values: &BTreeMap<String, String>) -> Option<(String, Span)> {
+        let value = values.get(&self.name)?;
+        let index = self.values.iter().position(|known| known == value)?;
+        Some((self.name.clone(), self.places[index]))
+    }
 }
 
 pub(super) fn run(top: &Fields<'_>, found: &mut Vec<Diagnostic>) -> Run {
@@ -37,30 +47,14 @@ pub(super) fn run(top: &Fields<'_>, found: &mut Vec<Diagnostic>) -> Run {
         deadline_ms: defaults::RUN_DEADLINE_MS,
     };
     let Some(node) = top.find("run") else { return run };
-    let fields = Fields::open(node, "`run`", &RUN_KEYS, found);
-    let mut count = |key: &str, min| {
-        let node = fields.find(key)?;
-        let max = defaults::REPETITIONS_MAX;
-        let value = fields::integer(node, &format!("`{key}`"), min, max, found)?;
-        u32::try_from(value).ok()
-    };
-    run.repetitions = count("repetitions", 1).unwrap_or(run.repetitions);
-    run.warmup = count("warmup", 0).unwrap_or(run.warmup);
-    if let Some(node) = fields.find("order") {
-        match fields::text(node, "`order`", found) {
-            Some("randomised") => run.randomised = true,
-            Some("sequential") => run.randomised = false,
-            Some(other) => {
-                let message = format!("there is no order `{other}`");
-                let hint = suggest::hint(other, &["randomised", "sequential"]);
-                found.push(Diagnostic::new(node.span, message).hint(hint));
-            }
-            None => {}
-        }
+    let fields = Fields::open(node, "`run`", &schema::RUN, found);
+    let mut count = |key| fields.integer(key, found).and_then(|count| u32::try_from(count).ok());
+    run.repetitions = count("repetitions").unwrap_or(run.repetitions);
+    run.warmup = count("warmup").unwrap_or(run.warmup);
+    if let Some(order) = fields.word("order", "order", found) {
+        run.randomised = order == schema::ORDERS[0];
     }
-    if let Some(node) = fields.find("deadline") {
-        run.deadline_ms = fields::deadline_ms(node, "`deadline`", found).unwrap_or(run.deadline_ms);
-    }
+    run.deadline_ms = fields.deadline_ms("deadline", found).unwrap_or(run.deadline_ms);
     run
 }
 
@@ -72,7 +66,7 @@ pub(crate) fn factors(
 ) -> Vec<Factor> {
     let Some(node) = root.child("matrix") else { return Vec::new() };
     let mut factors = Vec::new();
-    for entry in fields::entries(node, "`matrix`", found) {
+    for entry in fields::named(fields::entries(node, "`matrix`", found)) {
         if !vars.contains_key(&entry.key) {
             let known: Vec<&str> = vars.keys().map(String::as_str).collect();
             let message = format!("`{}` is varied, but is not in `vars`", entry.key);
@@ -83,8 +77,8 @@ pub(crate) fn factors(
             found.push(Diagnostic::new(entry.key_span, message).hint(hint));
         }
         let what = format!("`matrix.{}`", entry.key);
-        let values = values(&entry.value, &what, found);
-        factors.push(Factor { name: entry.key.clone(), span: entry.key_span, values });
+        let (values, places) = values(&entry.value, &what, found);
+        factors.push(Factor { name: entry.key.clone(), span: entry.key_span, values, places });
     }
     let mut cells = factors.iter().map(|factor| factor.values.len());
     let cells = cells.try_fold(1_usize, usize::checked_mul).unwrap_or(usize::MAX);
@@ -95,21 +89,23 @@ pub(crate) fn factors(
     factors
 }
 
-fn values(node: &Node, what: &str, found: &mut Vec<Diagnostic>) -> Vec<String> {
+fn values(node: &Node, what: &str, found: &mut Vec<Diagnostic>) -> (Vec<String>, Vec<Span>) {
     let before = found.len();
-    let mut values: Vec<String> = Vec::new();
+    let (mut values, mut places): (Vec<String>, Vec<Span>) = Default::default();
     for item in items(node, what, found) {
         let Some(value) = fields::literal(item, what, found) else { continue };
-        if values.contains(&value) {
+        if let Some(first) = values.iter().position(|known| *known == value) {
             let message = format!("{what} has `{value}` twice");
             let hint = "for more samples use `run.repetitions`";
-            found.push(Diagnostic::new(item.span, message).hint(hint));
+            let twice = Diagnostic::new(item.span, message).hint(hint);
+            found.push(twice.related(places[first], "first given here"));
         }
         values.push(value);
+        places.push(item.span);
     }
     if values.is_empty() && found.len() == before {
         let message = format!("{what} has no values");
         found.push(Diagnostic::new(node.span, message).hint("remove it, or list some"));
     }
-    values
+    (values, places)
 }

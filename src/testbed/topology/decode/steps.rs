@@ -1,26 +1,26 @@
 //! `scenario`: what is done, in order.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::super::defaults;
 use super::super::diagnostic::Diagnostic;
+use super::super::schema;
 use super::super::source::Span;
 use super::super::tree::{Node, Value};
 use super::fields::{self, Fields};
-use super::peers::peer_reference;
-use super::{File, Link, items};
+use super::peers::{Places, peer_reference};
+use super::{File, Links, Roll, items};
 use crate::testbed::plan::{PeerPlan, StepPlan};
 
 mod transfer;
 
-const SCENARIO_KEYS: [&str; 2] = ["deadline", "steps"];
-const STEP_KINDS: [&str; 2] = ["transfer", "rekey"];
-const REKEY_KEYS: [&str; 3] = ["name", "from", "to"];
-
 /// What steps may refer to; a part that has mistakes of its own is `None`.
 pub(super) struct Known<'a> {
     pub(super) peers: &'a [PeerPlan],
-    pub(super) links: Option<&'a [Link]>,
+    pub(super) roll: &'a Roll,
+    /// Where peers are told what they are.
+    pub(super) places: &'a BTreeMap<String, Places>,
+    pub(super) links: Option<&'a Links>,
     pub(super) dataset: Option<&'a [File]>,
 }
 
@@ -37,50 +37,120 @@ pub(super) fn steps(
     found: &mut Vec<Diagnostic>,
 ) -> Vec<StepPlan> {
     let Some(node) = top.require("scenario", found) else { return Vec::new() };
-    let scenario = Fields::open(node, "`scenario`", &SCENARIO_KEYS, found);
-    let deadline_ms = scenario
-        .find("deadline")
-        .and_then(|node| fields::deadline_ms(node, "`deadline`", found))
-        .unwrap_or(defaults::STEP_DEADLINE_MS);
+    let scenario = Fields::open(node, "`scenario`", &schema::SCENARIO, found);
+    let deadline_ms = scenario.deadline_ms("deadline", found).unwrap_or(defaults::STEP_DEADLINE_MS);
     let Some(list) = scenario.require("steps", found) else { return Vec::new() };
+    let mut reader = Reader { known, deadline_ms, places: HashMap::new(), count: 0 };
     let mut steps = Vec::new();
-    let mut places: HashMap<String, Span> = HashMap::new();
-    let all = items(list, "`steps`", found);
-    for (index, item) in all.iter().enumerate() {
-        let Some((kind, body)) = kind(item, found) else { continue };
-        let default_name = format!("step-{}", index + 1);
-        let step = match kind {
-            "transfer" => transfer::transfer(body, default_name, deadline_ms, known, found)
-                .map(StepPlan::Transfer),
-            _ => rekey(body, default_name, known, found),
+    for item in items(list, "`steps`", found) {
+        let Some((kind, body)) = kind(item, ("a step", &schema::STEP), found) else {
+            // It counts: the names of those behind it do not change when it is mended.
+            reader.count += 1;
+            continue;
         };
-        let Some(step) = step else { continue };
-        let name = match &step {
-            StepPlan::Transfer(transfer) => &transfer.name,
-            StepPlan::Rekey { name, .. } => name,
-        };
-        if let Some(first) = places.insert(name.clone(), item.span) {
-            let message = format!("there are two steps called `{name}`");
-            let hint = format!("the other one is on line {}", first.line);
-            found.push(Diagnostic::new(item.span, message).hint(hint));
-        }
-        steps.push(step);
+        steps.extend(match kind {
+            "parallel" => reader.parallel(body, found),
+            _ => reader.single(kind, item.span, body, found),
+        });
     }
-    check_count(list, all.len(), found);
+    check_count(list, reader.count, found);
     steps
 }
 
+/// Reads steps in file order.
+struct Reader<'a> {
+    known: &'a Known<'a>,
+    deadline_ms: u64,
+    /// Where each name was given.
+    places: HashMap<String, Span>,
+    /// Of steps so far, those within parallel ones each by itself.
+    count: usize,
+}
+
+impl Reader<'_> {
+    /// A transfer or a rekey.
+    fn single(
+        &mut self,
+        kind: &str,
+        span: Span,
+        body: &Node,
+        found: &mut Vec<Diagnostic>,
+    ) -> Option<StepPlan> {
+        self.count += 1;
+        let default_name = format!("step-{}", self.count);
+        let step = match kind {
+            "transfer" => {
+                transfer::transfer(body, default_name, self.deadline_ms, self.known, found)
+                    .map(StepPlan::Transfer)
+            }
+            _ => rekey(body, default_name, self.known, found),
+        }?;
+        let name = match &step {
+            StepPlan::Transfer(transfer) => &transfer.name,
+            StepPlan::Rekey { name, .. } => name,
+            StepPlan::Parallel { .. } => return Some(step),
+        };
+        if let Some(first) = self.places.insert(name.clone(), span) {
+            let message = format!("there are two steps called `{name}`");
+            let twice = Diagnostic::new(span, message).hint("rename one");
+            found.push(twice.related(first, "the other one"));
+        }
+        Some(step)
+    }
+
+    /// Steps at the same time, each over a link of its own: what is counted of a
+    /// link, and of the session over it, is then what one step did.
+    fn parallel(&mut self, node: &Node, found: &mut Vec<Diagnostic>) -> Option<StepPlan> {
+        let before = found.len();
+        let mut steps: Vec<StepPlan> = Vec::new();
+        let mut links: HashMap<(String, String), Span> = HashMap::new();
+        let all = items(node, "`parallel`", found);
+        for item in all {
+            let part = ("a step of `parallel`", &schema::PART);
+            let Some((kind, body)) = kind(item, part, found) else { continue };
+            let Some(step) = self.single(kind, item.span, body, found) else { continue };
+            let ends =
+                step.ends().map(|(dialler, listener)| (dialler.to_owned(), listener.to_owned()));
+            if let Some((dialler, listener)) = &ends
+                && let Some(first) = links.insert((dialler.clone(), listener.clone()), item.span)
+            {
+                let message = format!(
+                    "two steps at the same time over the link on which `{dialler}` dials `{listener}`"
+                );
+                let hint = "do one after the other: what crosses a link is counted by step";
+                let both = Diagnostic::new(item.span, message).hint(hint);
+                found.push(both.related(first, "the other one"));
+            }
+            steps.push(step);
+        }
+        if all.len() < 2 && found.len() == before {
+            let message = "nothing else is done at the same time";
+            let hint = "list at least two steps, or write the one without `parallel`";
+            found.push(Diagnostic::new(node.span, message).hint(hint));
+        }
+        Some(StepPlan::Parallel { steps })
+    }
+}
+
 /// A step is a map with one key, its kind.
-fn kind<'a>(item: &'a Node, found: &mut Vec<Diagnostic>) -> Option<(&'static str, &'a Node)> {
-    let fields = Fields::open(item, "a step", &STEP_KINDS, found);
-    let mut given = STEP_KINDS.into_iter().filter_map(|kind| Some((kind, fields.entry(kind)?)));
-    let first = given.next();
-    if let Some((_, second)) = given.next() {
+fn kind<'a>(
+    item: &'a Node,
+    (what, map): (&str, &'static schema::Map),
+    found: &mut Vec<Diagnostic>,
+) -> Option<(&'static str, &'a Node)> {
+    let fields = Fields::open(item, what, map, found);
+    let kinds = map.names().into_iter();
+    let mut given: Vec<_> = kinds.filter_map(|kind| Some((kind, fields.entry(kind)?))).collect();
+    given.sort_by_key(|(_, entry)| entry.key_span);
+    let first = given.first().copied();
+    if let [(_, first), (_, second), ..] = given.as_slice() {
         let message = "one step does two things";
         let hint = "start another `- ...` for the second";
-        found.push(Diagnostic::new(second.key_span, message).hint(hint));
+        let two = Diagnostic::new(second.key_span, message).hint(hint);
+        found.push(two.related(first.key_span, "the first"));
     }
-    if first.is_none() && matches!(&item.value, Value::Mapping(entries) if entries.is_empty()) {
+    let named = |entries: &Vec<_>| fields::named(entries).next().is_some();
+    if first.is_none() && matches!(&item.value, Value::Mapping(entries) if !named(entries)) {
         let hint = "write `transfer: { ... }` or `rekey: { ... }`";
         found.push(Diagnostic::new(item.span, "this step does nothing").hint(hint));
     }
@@ -93,7 +163,7 @@ fn rekey(
     known: &Known<'_>,
     found: &mut Vec<Diagnostic>,
 ) -> Option<StepPlan> {
-    let fields = Fields::open(node, "a rekey", &REKEY_KEYS, found);
+    let fields = Fields::open(node, "a rekey", &schema::REKEY, found);
     let name = name(&fields, default_name, found);
     let ends = ends(&fields, known, found)?;
     Some(StepPlan::Rekey { name, dialler: ends.to, listener: ends.from })
@@ -118,15 +188,18 @@ fn ends(fields: &Fields<'_>, known: &Known<'_>, found: &mut Vec<Diagnostic>) -> 
         return None;
     }
     if let Some(links) = known.links {
-        check_linked(&ends, links, fields.span, found);
+        check_linked(&ends, links, known.roll, fields.span, found);
     }
     Some(ends)
 }
 
 /// Whether `to` can dial `from`.
-fn check_linked(ends: &Ends, links: &[Link], span: Span, found: &mut Vec<Diagnostic>) {
+fn check_linked(ends: &Ends, links: &Links, roll: &Roll, span: Span, found: &mut Vec<Diagnostic>) {
     let Ends { from, to } = ends;
-    let dials = |a: &str, b: &str| links.iter().any(|link| link.dialler == a && link.listener == b);
+    let dials = |dialler: &str, listener: &str| {
+        let ends = roll.find(dialler).zip(roll.find(listener));
+        ends.is_some_and(|(dialler, listener)| links.find(dialler, listener).is_some())
+    };
     if dials(to, from) {
         return;
     }

@@ -2,9 +2,12 @@
 
 use std::fmt::{self, Write as _};
 
-use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
+use miette::{
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Severity, SourceCode,
+};
+use serde_json::{Value, json};
 
-use super::{DIAGNOSTICS_MAX, Diagnostic, Diagnostics};
+use super::{DIAGNOSTICS_MAX, Diagnostic, Diagnostics, Span};
 
 /// Columns of an excerpt; fixed, so that the output does not depend on the
 /// terminal it was made on.
@@ -33,37 +36,56 @@ pub(super) fn excerpts(diagnostics: &Diagnostics, graphical: bool) -> String {
     text
 }
 
-pub(super) fn json(diagnostics: &Diagnostics) -> String {
-    let list: Vec<serde_json::Value> = diagnostics
-        .list
+pub(super) fn json(all: &[&Diagnostics]) -> String {
+    let list: Value = all
         .iter()
-        .map(|diagnostic| {
-            serde_json::json!({
-                "file": diagnostics.source_name(diagnostic),
-                "line": diagnostic.span.map(|span| span.line),
-                "column": diagnostic.span.map(|span| span.column),
-                "start": diagnostic.span.map(|span| span.start),
-                "end": diagnostic.span.map(|span| span.end),
-                "message": diagnostic.message,
-                "hint": diagnostic.hint,
-            })
+        .flat_map(|of_file| of_file.list.iter().map(|diagnostic| object(of_file, diagnostic)))
+        .collect();
+    format!("{list}\n")
+}
+
+fn object(all: &Diagnostics, diagnostic: &Diagnostic) -> Value {
+    let related: Value = diagnostic
+        .related
+        .iter()
+        .map(|related| {
+            let mut object = place(all, Some(related.span));
+            object["label"] = related.label.as_str().into();
+            object
         })
         .collect();
-    let mut text = serde_json::Value::Array(list).to_string();
-    text.push('\n');
-    text
+    let mut object = place(all, diagnostic.span);
+    object["topology"] = all.sources[0].name.as_str().into();
+    object["message"] = diagnostic.message.as_str().into();
+    object["hint"] = diagnostic.hint.as_deref().into();
+    object["related"] = related;
+    object
+}
+
+fn place(all: &Diagnostics, span: Option<Span>) -> Value {
+    json!({
+        "file": all.source_name(span),
+        "line": span.map(|span| span.line),
+        "column": span.map(|span| span.column),
+        "start": span.map(|span| span.start),
+        "end": span.map(|span| span.end),
+    })
 }
 
 pub(super) fn github(diagnostics: &Diagnostics) -> String {
     let mut text = String::new();
     for diagnostic in &diagnostics.list {
-        let _ = write!(text, "::error file={}", property(diagnostics.source_name(diagnostic)));
+        let _ = write!(text, "::error file={}", property(diagnostics.source_name(diagnostic.span)));
         if let Some(span) = diagnostic.span {
             let _ = write!(text, ",line={},col={}", span.line, span.column);
         }
         let _ = write!(text, "::{}", data(&diagnostic.message));
         if let Some(hint) = &diagnostic.hint {
             let _ = write!(text, "{}", data(&format!("\nhint: {hint}")));
+        }
+        for related in &diagnostic.related {
+            let place = diagnostics.place(related.span);
+            let _ = write!(text, "{}", data(&format!("\n{place}: {}", related.label)));
         }
         text.push('\n');
     }
@@ -82,31 +104,71 @@ fn property(text: &str) -> String {
 /// One diagnostic with its source, for miette.
 #[derive(Debug)]
 struct Shown<'a> {
-    diagnostic: &'a Diagnostic,
+    message: &'a str,
+    hint: Option<&'a String>,
+    severity: Severity,
     source: Option<NamedSource<String>>,
+    labels: Vec<LabeledSpan>,
+    /// Places in other sources than the diagnostic's own.
+    elsewhere: Vec<Self>,
 }
 
 impl<'a> Shown<'a> {
-    fn new(diagnostics: &Diagnostics, diagnostic: &'a Diagnostic) -> Self {
-        let source = diagnostic.span.map(|span| {
-            let source = &diagnostics.sources[span.source];
-            NamedSource::new(&source.name, source.text.clone())
-        });
-        Self { diagnostic, source }
+    fn new(all: &'a Diagnostics, diagnostic: &'a Diagnostic) -> Self {
+        let own_source = diagnostic.span.map(|span| span.source);
+        let mut shown = Self {
+            message: &diagnostic.message,
+            hint: diagnostic.hint.as_ref(),
+            severity: Severity::Error,
+            source: own_source.map(|index| named(all, index)),
+            labels: diagnostic.span.map(primary).into_iter().collect(),
+            elsewhere: Vec::new(),
+        };
+        for related in &diagnostic.related {
+            if Some(related.span.source) == own_source {
+                let span = related.span;
+                let label = Some(related.label.clone());
+                shown.labels.push(LabeledSpan::new(label, span.start, span.end - span.start));
+            } else {
+                shown.elsewhere.push(Self {
+                    message: &related.label,
+                    hint: None,
+                    severity: Severity::Advice,
+                    source: Some(named(all, related.span.source)),
+                    labels: vec![primary(related.span)],
+                    elsewhere: Vec::new(),
+                });
+            }
+        }
+        shown
     }
+}
+
+fn named(all: &Diagnostics, index: usize) -> NamedSource<String> {
+    let source = &all.sources[index];
+    NamedSource::new(&source.name, source.text.clone())
+}
+
+/// The place that the excerpt's heading names.
+fn primary(span: Span) -> LabeledSpan {
+    LabeledSpan::new_primary_with_span(None, (span.start, span.end - span.start))
 }
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.diagnostic.message)
+        f.write_str(self.message)
     }
 }
 
 impl std::error::Error for Shown<'_> {}
 
 impl miette::Diagnostic for Shown<'_> {
+    fn severity(&self) -> Option<Severity> {
+        Some(self.severity)
+    }
+
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        let hint = self.diagnostic.hint.as_ref()?;
+        let hint = self.hint?;
         Some(Box::new(hint))
     }
 
@@ -115,8 +177,11 @@ impl miette::Diagnostic for Shown<'_> {
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let span = self.diagnostic.span?;
-        let label = LabeledSpan::new(None, span.start, span.end - span.start);
-        Some(Box::new(std::iter::once(label)))
+        Some(Box::new(self.labels.iter().cloned()))
+    }
+
+    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn miette::Diagnostic> + 'a>> {
+        let each = self.elsewhere.iter().map(|shown| shown as &dyn miette::Diagnostic);
+        Some(Box::new(each))
     }
 }

@@ -1,12 +1,29 @@
-//! One mistake each: the message, word for word.
+//! One mistake each: what a person is shown, word for word.
 
-use super::{GOOD, broken, parse};
+use super::{Diagnostics, GOOD, Topology, broken, parse};
+
+mod files;
+mod peers;
+mod profiles;
+mod volumes;
 
 /// The one diagnostic that a broken piece gives.
 fn mistake(piece: &str, replacement: &str) -> String {
-    let diagnostics = broken(piece, replacement).unwrap_err();
+    one(broken(piece, replacement))
+}
+
+/// The one diagnostic that there is.
+fn one(result: Result<Topology, Diagnostics>) -> String {
+    let diagnostics = result.unwrap_err();
     assert_eq!(diagnostics.iter().count(), 1, "a cascade: {diagnostics}");
-    diagnostics.to_string()
+    shown(&diagnostics)
+}
+
+/// As a person sees them, without the count at the end.
+fn shown(diagnostics: &Diagnostics) -> String {
+    let text = diagnostics.excerpts(false);
+    let (text, _) = text.trim_end().rsplit_once('\n').expect("a count at the end");
+    format!("{}\n", text.trim_end())
 }
 
 const LINK: &str = "  - { a: alice, b: bob, both: { rtt: \"${rtt}\" } }";
@@ -23,10 +40,10 @@ fn in_what_the_file_is() {
             mistake("name: two", "name: 2"),
             mistake("name: two", "name: two\nname: three"),
             mistake("name: two", "nmae: two\nname: two"),
-            parse("").unwrap_err().to_string(),
-            parse("- a list\n").unwrap_err().to_string(),
-            parse("a: [1\n").unwrap_err().to_string(),
-            parse("a: 1\n---\nb: 2\n").unwrap_err().to_string(),
+            one(parse("")),
+            one(parse("- a list\n")),
+            one(parse("a: [1\n")),
+            one(parse("a: 1\n---\nb: 2\n")),
             mistake("name: two", "name: !name two"),
             mistake(
                 "vars: { rtt: 50ms, mode: push }",
@@ -44,12 +61,12 @@ fn in_peers() {
             mistake("  alice: {}", "  alice: 5"),
             mistake("  alice: {}", "  alice: {}\n  carol: { count: 0 }"),
             mistake("  alice: {}", "  alice: {}\n  carol: { count: 2 }\n  carol-1: {}"),
-            broken("  alice: {}", "  alice: { count: 2 }").unwrap_err().to_string(),
+            shown(&broken("  alice: {}", "  alice: { count: 2 }").unwrap_err()),
             mistake("  alice: {}", "  alice: {}\n  proxy: {}"),
             mistake("  alice: {}", "  alice: {}\n  Carol: {}"),
             mistake("  alice: {}", "  alice: {}\n  carol: { environment: { DROPD_STATE: /x } }"),
             mistake("  alice: {}", "  alice: {}\n  carol: { environment: { a-b: 1 } }"),
-            mistake("  alice: {}", "  alice: {}\n  carol: { count: 65 }"),
+            mistake("  alice: {}", "  alice: {}\n  carol: { count: 4097 }"),
             mistake("rekey_bytes: 4MiB", "rekey_bytes: 4KiB"),
             mistake("rekey_bytes: 4MiB", "rekey_bytes: 4Mb"),
             mistake("peers:", "defaults: { peer: { rekey: 1GiB } }\npeers:"),
@@ -76,9 +93,10 @@ fn in_links() {
             mistake(LINK, "  - star: { rtt: 1ms }"),
             mistake(LINK, "  - { a: alice, b: bob, dial: a }"),
             mistake(LINK, "  - full_mesh: {}\n  - { a: alice, b: bob, a_to_b: {} }"),
-            broken("  - { a: alice, b: bob, both", "  - { a: alice, b: carol, both")
-                .unwrap_err()
-                .to_string(),
+            shown(
+                &broken("  - { a: alice, b: bob, both", "  - { a: alice, b: carol, both")
+                    .unwrap_err()
+            ),
         ]
         .join("\n")
     );
@@ -120,12 +138,22 @@ fn the_scope_of_a_rate_cannot_differ_between_cells() {
     let text =
         GOOD.replace("{ rtt: \"${rtt}\" }", shape).replace("vars: {", "vars: { scope: link,");
     let text = format!("{text}matrix: {{ scope: [link, connection] }}\n");
-    insta::assert_snapshot!(parse(&text).unwrap_err().to_string());
+    insta::assert_snapshot!(shown(&parse(&text).unwrap_err()));
 }
 
 fn no_mount() -> String {
     let text = GOOD.replace("bob: {", "bob: { mount: false,").replace("mode: push", "mode: mount");
-    parse(&text).unwrap_err().to_string()
+    one(parse(&text))
+}
+
+/// More cells than there may be, from four variables.
+fn many_cells() -> String {
+    let names = ["c", "d", "e", "f"];
+    let vars: String = names.iter().map(|name| format!("{name}: 0, ")).collect();
+    let values: Vec<String> = (0..6).map(|value| value.to_string()).collect();
+    let each = names.iter().map(|name| format!("{name}: [{}]", values.join(", ")));
+    let matrix = each.collect::<Vec<_>>().join(", ");
+    format!("{}matrix: {{ {matrix} }}\n", GOOD.replace("vars: { ", &format!("vars: {{ {vars}")))
 }
 
 #[test]
@@ -152,6 +180,17 @@ fn in_files_and_steps() {
             step("mode: push }\n      rekey: { from: alice, to: bob }"),
             step("mode: push }\n    - {}"),
             no_mount(),
+            mistake("to: bob, path", "to: alice, path"),
+            mistake("from: alice, to: bob, path: big.bin", "from: bob, to: alice, path: big.bin"),
+            mistake("path: big.bin, mode", "path: other, mode"),
+            step("mode: push }\n    - 5"),
+            step("mode: push, rekey_at: [1%, 2%, x] }"),
+            step("mode: push, rekey_at: { a: 1 } }"),
+            step("mode: push, to_file: 1 }"),
+            step("mode: [push] }"),
+            mistake("    - transfer: { name: pull, from: alice, to: bob, path: big.bin, mode: \"${mode}\" }\n", "    []\n"),
+            mistake("scenario:\n  steps:", "scenario:\n  deadline: 5\n  steps:"),
+            shown(&broken("scenario:\n  steps:", "scenario:\n  stages:").unwrap_err()),
         ]
         .join("\n")
     );
@@ -165,16 +204,22 @@ fn in_variables_and_the_matrix() {
             mistake("\"${rtt}\"", "\"${rtt\""),
             mistake("\"${rtt}\"", "${rtt}"),
             mistake("rtt: 50ms", "rtt: 50"),
-            parse(&format!("{GOOD}matrix: {{ rt: [1ms] }}\n")).unwrap_err().to_string(),
-            parse(&format!("{GOOD}matrix: {{ rtt: [] }}\n")).unwrap_err().to_string(),
-            parse(&format!("{GOOD}matrix: {{ rtt: 5ms }}\n")).unwrap_err().to_string(),
-            parse(&format!("{GOOD}matrix: {{ rtt: [1ms, 1ms] }}\n")).unwrap_err().to_string(),
-            parse(&format!("{GOOD}matrix: {{ rtt: [1ms, 2, 3ms], mode: [push, mount] }}\n"))
-                .unwrap_err()
-                .to_string(),
-            parse(&format!("{GOOD}run: {{ order: random, repetitions: 0 }}\n"))
-                .unwrap_err()
-                .to_string(),
+            one(parse(&format!("{GOOD}matrix: {{ rt: [1ms] }}\n"))),
+            one(parse(&format!("{GOOD}matrix: {{ rtt: [] }}\n"))),
+            one(parse(&format!("{GOOD}matrix: {{ rtt: 5ms }}\n"))),
+            one(parse(&format!("{GOOD}matrix: {{ rtt: [1ms, 1ms] }}\n"))),
+            one(parse(&format!("{GOOD}matrix: {{ rtt: [1ms, 2, 3ms], mode: [push, mount] }}\n"))),
+            one(parse(&format!("{GOOD}run: {{ order: random }}\n"))),
+            one(parse(&format!("{GOOD}run: {{ repetitions: 0 }}\n"))),
+            one(parse(&format!("{GOOD}run: {{ deadline: 1500us }}\n"))),
+            one(parse(&format!("{GOOD}matrix: {{ loss: [1ms] }}\n"))),
+            one(parse(&many_cells())),
+            mistake("\"${rtt}\"", "\"${loss}\""),
+            mistake("vars: { rtt: 50ms", "vars: { a-b: 1, rtt: 50ms"),
+            mistake(
+                "vars: { rtt: 50ms, mode: push }",
+                "vars: { rtt: 50ms, mode: push, x: { y: 1 } }"
+            ),
         ]
         .join("\n")
     );
@@ -185,5 +230,5 @@ fn peers_cannot_differ_between_cells() {
     let text = GOOD.replace("rekey_bytes: 4MiB", "rekey_bytes: \"${rekey}\"");
     let text = text.replace("vars: {", "vars: { rekey: 4MiB,");
     let text = format!("{text}matrix: {{ rekey: [4MiB, 8MiB] }}\n");
-    insta::assert_snapshot!(parse(&text).unwrap_err().to_string());
+    insta::assert_snapshot!(shown(&parse(&text).unwrap_err()));
 }

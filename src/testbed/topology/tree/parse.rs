@@ -24,9 +24,7 @@ pub(crate) fn parse_at(
     found: &mut Vec<Diagnostic>,
 ) -> Option<Node> {
     if text.len() > FILE_BYTES_MAX {
-        let message = format!("{} bytes are more than a topology may have", text.len());
-        let hint = format!("at most {FILE_BYTES_MAX} bytes");
-        found.push(Diagnostic::new(Span::beginning(source), message).hint(hint));
+        found.push(too_long(source));
         return None;
     }
     let mut builder = Builder {
@@ -45,6 +43,13 @@ pub(crate) fn parse_at(
             None
         }
     }
+}
+
+/// Of a source with more bytes than are read.
+pub(crate) fn too_long(source: usize) -> Diagnostic {
+    let message = format!("more than {FILE_BYTES_MAX} bytes, which is all that is read");
+    let hint = "topologies are written by hand; `count`, groups of links and `matrix` multiply";
+    Diagnostic::new(Span::beginning(source), message).hint(hint)
 }
 
 /// Ends the parse; boxed, for it is far larger than what is returned otherwise.
@@ -162,7 +167,7 @@ impl<'t> Builder<'t, '_> {
 
     fn mapping(&mut self, style: StructureStyle, start: Span, depth: usize) -> Result<Node, Fatal> {
         let mut entries: Vec<Entry> = Vec::new();
-        let mut lines: HashMap<String, usize> = HashMap::new();
+        let mut places: HashMap<String, Span> = HashMap::new();
         loop {
             let (event, key_span) = self.next()?;
             let key = match event {
@@ -181,14 +186,14 @@ impl<'t> Builder<'t, '_> {
             let value = self.node(event, span, depth + 1)?;
             if key == "<<" {
                 let message = "merge keys are not supported";
-                let hint = "`defaults` sets what all peers share; `vars` names a value";
+                let hint = "`defaults` and `profiles` name what peers share; `vars` names a value";
                 self.found.push(Diagnostic::new(key_span, message).hint(hint));
-            } else if let Some(line) = lines.get(&key) {
+            } else if let Some(first) = places.get(&key) {
                 let message = format!("`{key}` is given twice");
-                let hint = format!("the first one is on line {line}: remove one");
-                self.found.push(Diagnostic::new(key_span, message).hint(hint));
+                let twice = Diagnostic::new(key_span, message).hint("remove one");
+                self.found.push(twice.related(*first, "first given here"));
             } else {
-                lines.insert(key.clone(), key_span.line);
+                places.insert(key.clone(), key_span);
                 entries.push(Entry { key, key_span, value });
             }
         }

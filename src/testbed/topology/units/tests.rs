@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 
 use super::{
-    DurationUs, RateBits, SizeBytes, UnitError, duration_us, rate_bits_per_s, share_permille,
-    size_bytes,
+    CpusMilli, DurationUs, RateBits, SizeBytes, UnitError, cpus_milli, duration_us,
+    rate_bits_per_s, share_permille, size_bytes,
 };
 
 fn explained(result: Result<u64, UnitError>) -> String {
@@ -60,6 +60,11 @@ fn wrong_spellings_say_what_to_write() {
         explained(rate_bits_per_s("100")),
         explained(share_permille("50")),
         explained(share_permille("0.01%")),
+        explained(cpus_milli("500m")),
+        explained(cpus_milli("half")),
+        explained(cpus_milli("-1")),
+        explained(cpus_milli("0.0005")),
+        explained(cpus_milli("99999999999999999999")),
     ];
     insta::assert_snapshot!(explanations.join("\n"));
 }
@@ -70,6 +75,7 @@ proptest! {
         prop_assert_eq!(size_bytes(&SizeBytes(value).to_string()), Ok(value));
         prop_assert_eq!(duration_us(&DurationUs(value).to_string()), Ok(value));
         prop_assert_eq!(rate_bits_per_s(&RateBits(value).to_string()), Ok(value));
+        prop_assert_eq!(cpus_milli(&CpusMilli(value).to_string()), Ok(value));
     }
 
     #[test]
@@ -78,5 +84,6 @@ proptest! {
         let _ = size_bytes(&text);
         let _ = rate_bits_per_s(&text);
         let _ = share_permille(&text);
+        let _ = cpus_milli(&text);
     }
 }

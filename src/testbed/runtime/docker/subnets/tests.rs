@@ -52,7 +52,7 @@ fn routes_are_read_in_host_order() {
         u32::from_be_bytes([172, 17, 0, 0]).to_be(),
         u32::from_be_bytes([255, 255, 0, 0]).to_be(),
     );
-    assert_eq!(parse_routes(&text), [subnet("172.17.0.0/16")]);
+    assert_eq!(parse_routes(&text), [(subnet("172.17.0.0/16"), "docker0")]);
 }
 
 proptest! {

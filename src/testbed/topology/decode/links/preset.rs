@@ -15,7 +15,7 @@
 use crate::testbed::plan::{OneWay, RateScope};
 
 /// Names, in the order of the table.
-pub(super) const NAMES: [&str; 5] = ["lan", "wifi", "dsl", "lte", "intercontinental"];
+pub(super) use super::super::super::schema::PRESETS as NAMES;
 
 /// What a name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,8 @@
 
 use super::super::super::defaults;
 use super::super::super::diagnostic::Diagnostic;
-use super::super::super::source::Span;
+use super::super::super::schema::{self, UNLIMITED};
+use super::super::super::source::{Placed, Span};
 use super::super::super::suggest;
 use super::super::super::tree::{Node, Value};
 use super::super::super::units::{self, DurationUs, RateBits};
@@ -10,13 +11,7 @@ use super::super::fields::{self, Fields};
 use super::preset;
 use crate::testbed::plan::{OneWay, RateScope};
 
-/// Keys of a map that shapes both directions.
-pub(super) const SHAPE_KEYS: [&str; 6] =
-    ["preset", "rtt", "latency", "jitter", "rate", "rate_scope"];
-
-/// What `rate` says to take a rate off again.
-const UNLIMITED: &str = "unlimited";
-
+/// In the order of [`schema::RATE_SCOPES`].
 const SCOPES: [RateScope; 2] = [RateScope::Link, RateScope::Connection];
 
 /// Something for each direction of bytes: from `a` to `b`, and back.
@@ -24,13 +19,6 @@ const SCOPES: [RateScope; 2] = [RateScope::Link, RateScope::Connection];
 pub(super) struct Ways<T> {
     pub(super) forth: T,
     pub(super) back: T,
-}
-
-/// A value and where it was written.
-#[derive(Clone, Copy, Debug)]
-struct Placed<T> {
-    value: T,
-    span: Span,
 }
 
 /// What is said about one direction; none is not said.
@@ -106,7 +94,7 @@ impl Ways<Said> {
             latency_us: latency_us(fields, what, found),
             jitter_us,
             rate_bits_per_s: fields.find("rate").and_then(|node| rate(node, found)),
-            rate_scope: fields.find("rate_scope").and_then(|node| scope(node, found)),
+            rate_scope: scope(fields, found),
         };
         Self { forth: own.over(forth), back: own.over(back) }
     }
@@ -144,10 +132,11 @@ fn preset_named(node: &Node, found: &mut Vec<Diagnostic>) -> Option<preset::Pres
 fn latency_us(fields: &Fields<'_>, what: &str, found: &mut Vec<Diagnostic>) -> Option<u64> {
     let max_us = defaults::LATENCY_US_MAX;
     match (fields.find("rtt"), fields.find("latency")) {
-        (Some(_), Some(latency)) => {
+        (Some(rtt), Some(latency)) => {
             let message = format!("{what} gives both `rtt` and `latency`");
             let hint = "`rtt` is there and back, `latency` is one way: keep one";
-            found.push(Diagnostic::new(latency.span, message).hint(hint));
+            let both = Diagnostic::new(latency.span, message).hint(hint);
+            found.push(both.related(rtt.span, "`rtt` is given here"));
             None
         }
         (Some(rtt), None) => fields::duration_us(rtt, "`rtt`", 2 * max_us, found)
@@ -191,13 +180,9 @@ fn rate(node: &Node, found: &mut Vec<Diagnostic>) -> Option<Option<u64>> {
     Some(Some(bits))
 }
 
-fn scope(node: &Node, found: &mut Vec<Diagnostic>) -> Option<Placed<RateScope>> {
-    let name = fields::text(node, "`rate_scope`", found)?;
-    let scope = SCOPES.into_iter().find(|scope| scope.name() == name);
-    if scope.is_none() {
-        let message = format!("`rate_scope`: there is no scope `{name}`");
-        let hint = suggest::hint(name, &SCOPES.map(RateScope::name));
-        found.push(Diagnostic::new(node.span, message).hint(hint));
-    }
-    scope.map(|value| Placed { value, span: node.span })
+fn scope(fields: &Fields<'_>, found: &mut Vec<Diagnostic>) -> Option<Placed<RateScope>> {
+    let span = fields.find("rate_scope")?.span;
+    let word = fields.word("rate_scope", "scope", found)?;
+    let mut scopes = schema::RATE_SCOPES.into_iter().zip(SCOPES);
+    scopes.find(|(name, _)| *name == word).map(|(_, value)| Placed { value, span })
 }

@@ -2,6 +2,7 @@
 
 use super::super::super::defaults;
 use super::super::super::diagnostic::Diagnostic;
+use super::super::super::schema;
 use super::super::super::suggest;
 use super::super::super::tree::Node;
 use super::super::super::units;
@@ -10,11 +11,7 @@ use super::super::items;
 use super::{Ends, Known, ends, name};
 use crate::testbed::plan::{TransferDestination, TransferMode, TransferPlan};
 
-const KEYS: [&str; 11] = [
-    "name", "from", "to", "path", "mode", "chunk", "depth", "rekey_at", "expect", "to_file",
-    "deadline",
-];
-
+/// In the order of [`schema::MODES`].
 const MODES: [TransferMode; 3] =
     [TransferMode::Push, TransferMode::RequestResponse, TransferMode::Mount];
 
@@ -25,25 +22,19 @@ pub(super) fn transfer(
     known: &Known<'_>,
     found: &mut Vec<Diagnostic>,
 ) -> Option<TransferPlan> {
-    let fields = Fields::open(node, "a transfer", &KEYS, found);
+    let fields = Fields::open(node, "a transfer", &schema::TRANSFER, found);
     let name = name(&fields, default_name, found);
     let ends = ends(&fields, known, found);
     let mode_node = fields.require("mode", found);
     let mode_varies = mode_node.is_some_and(Node::is_from_variable);
-    let mode = mode_node.and_then(|node| mode(node, found));
+    let mode = mode(&fields, found);
     let sample = sample(&fields, ends.as_ref(), known, found);
-    let chunk_bytes = fields.find("chunk").and_then(|node| {
-        let range = 1..=defaults::CHUNK_BYTES_MAX;
-        u32::try_from(fields::size_bytes(node, "`chunk`", range, found)?).ok()
-    });
+    let chunk_bytes = fields.quantity("chunk", found).and_then(|bytes| u32::try_from(bytes).ok());
     let depth = depth(&fields, mode, mode_varies, found);
     let destination = destination(&fields, mode, found);
     let rekey_at_permille = rekey_at(&fields, found);
     let rekeys_min = rekeys_min(&fields, rekey_at_permille.len(), found);
-    let deadline_ms = fields
-        .find("deadline")
-        .and_then(|node| fields::deadline_ms(node, "`deadline`", found))
-        .unwrap_or(default_deadline_ms);
+    let deadline_ms = fields.deadline_ms("deadline", found).unwrap_or(default_deadline_ms);
     let (ends, mode) = (ends?, mode?);
     check_mount(&fields, &ends, mode, known, found);
     Some(TransferPlan {
@@ -61,14 +52,10 @@ pub(super) fn transfer(
     })
 }
 
-fn mode(node: &Node, found: &mut Vec<Diagnostic>) -> Option<TransferMode> {
-    let text = fields::text(node, "`mode`", found)?;
-    let mode = MODES.into_iter().find(|mode| mode.name() == text);
-    if mode.is_none() {
-        let hint = suggest::hint(text, &MODES.map(TransferMode::name));
-        found.push(Diagnostic::new(node.span, format!("there is no mode `{text}`")).hint(hint));
-    }
-    mode
+fn mode(fields: &Fields<'_>, found: &mut Vec<Diagnostic>) -> Option<TransferMode> {
+    let word = fields.word("mode", "mode", found)?;
+    let mut modes = schema::MODES.into_iter().zip(MODES);
+    modes.find(|(name, _)| *name == word).map(|(_, mode)| mode)
 }
 
 /// The index of the file in the dataset.
@@ -81,7 +68,10 @@ fn sample(
     let node = fields.require("path", found)?;
     let path = fields::text(node, "`path`", found)?;
     let (from, files) = (&ends?.from, known.dataset?);
-    let index = files.iter().position(|file| file.peer == *from && file.path == path);
+    let own = || files.iter().enumerate().filter(|(_, file)| file.peer == *from);
+    let by_path = own().find(|(_, file)| file.path == path);
+    let by_number = || own().find(|(_, file)| file.alias.as_deref() == Some(path));
+    let index = by_path.or_else(by_number).map(|(index, _)| index);
     if index.is_none() {
         let message = format!("`{from}` has no file `{path}` in the dataset");
         let elsewhere = files.iter().find(|file| file.path == path);
@@ -107,14 +97,18 @@ fn depth(
     found: &mut Vec<Diagnostic>,
 ) -> Option<u32> {
     let node = fields.find("depth")?;
-    let depth = fields::integer(node, "`depth`", 1, defaults::DEPTH_MAX, found)?;
+    let depth = fields.integer("depth", found)?;
     if let Some(mode) = mode.filter(|mode| *mode != TransferMode::RequestResponse) {
         if mode_varies {
             return None;
         }
         let message = format!("`depth` means nothing to mode `{}`", mode.name());
         let hint = "only `request-response` has requests in flight: remove it";
-        found.push(Diagnostic::new(node.span, message).hint(hint));
+        let mut useless = Diagnostic::new(node.span, message).hint(hint);
+        if let Some(mode) = fields.find("mode") {
+            useless = useless.related(mode.span, "the mode is given here");
+        }
+        found.push(useless);
     }
     u32::try_from(depth).ok()
 }
@@ -124,9 +118,10 @@ fn destination(
     mode: Option<TransferMode>,
     found: &mut Vec<Diagnostic>,
 ) -> TransferDestination {
-    let node = fields.find("to_file");
-    let to_file = node.and_then(|node| fields::boolean(node, "`to_file`", found));
-    let (Some(node), Some(true)) = (node, to_file) else { return TransferDestination::Hash };
+    let to_file = fields.boolean("to_file", found);
+    let (Some(node), Some(true)) = (fields.find("to_file"), to_file) else {
+        return TransferDestination::Hash;
+    };
     if mode == Some(TransferMode::Mount) {
         let message = "a read through the mount is always hashed, never kept";
         found.push(Diagnostic::new(node.span, message).hint("remove `to_file`"));
@@ -142,7 +137,7 @@ fn rekey_at(fields: &Fields<'_>, found: &mut Vec<Diagnostic>) -> Vec<u32> {
         let Some(value) = fields::quantity(item, "`rekey_at`", units::share_permille, found) else {
             continue;
         };
-        let show = |permille| format!("{}.{}%", permille / 10, permille % 10);
+        let show = |permille| units::Quantity::Share.show(permille);
         let value = fields::within(item, "`rekey_at`", value, 1..=999, show, found);
         let Some(point) = value.and_then(|value| u32::try_from(value).ok()) else { continue };
         if points.last().is_some_and(|last| *last >= point) {
@@ -165,11 +160,8 @@ fn rekeys_min(fields: &Fields<'_>, asked: usize, found: &mut Vec<Diagnostic>) ->
     let asked = u32::try_from(asked).unwrap_or(u32::MAX);
     let implied = asked.saturating_mul(defaults::EPOCHS_PER_REKEY);
     let Some(node) = fields.find("expect") else { return implied };
-    let expect = Fields::open(node, "`expect`", &["rekeys"], found);
-    let given = expect.find("rekeys").and_then(|node| {
-        let value = fields::integer(node, "`rekeys`", 0, u64::from(u32::MAX), found)?;
-        u32::try_from(value).ok()
-    });
+    let expect = Fields::open(node, "`expect`", &schema::EXPECT, found);
+    let given = expect.integer("rekeys", found).and_then(|rekeys| u32::try_from(rekeys).ok());
     given.unwrap_or(implied)
 }
 
@@ -184,6 +176,10 @@ fn check_mount(
     if mode == TransferMode::Mount && !mounted {
         let message = format!("`{}` reads through a mount, but has none", ends.to);
         let hint = format!("give the peer `{}` `mount: true`", ends.to);
-        found.push(Diagnostic::new(fields.span, message).hint(hint));
+        let mut unmounted = Diagnostic::new(fields.span, message).hint(hint);
+        if let Some(place) = known.places.get(&ends.to).and_then(|places| places.mount) {
+            unmounted = unmounted.related(place, "the mount is turned off here");
+        }
+        found.push(unmounted);
     }
 }

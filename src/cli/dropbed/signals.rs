@@ -1,0 +1,70 @@
+//! Ctrl-C and SIGTERM: the first asks for an end with clean-up, the third leaves the
+//! rest to `dropbed gc`.
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+/// Signals after which a command no longer waits for its clean-up. The second only
+/// says so: people press twice.
+const GIVE_UP_AT: u32 = 3;
+
+/// Counts the signals that the process was sent. Without it they end the process.
+#[derive(Clone, Debug)]
+pub(super) struct Signals(watch::Receiver<u32>);
+
+impl Signals {
+    /// Takes over SIGINT and SIGTERM for as long as the process lives. Needs a tokio
+    /// runtime around it.
+    pub(super) fn take_over() -> Self {
+        let (count, counted) = watch::channel(0);
+        let (Ok(mut interrupt), Ok(mut terminate)) =
+            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+        else {
+            // Without handlers the signals end the process, and `gc` cleans up.
+            return Self(counted);
+        };
+        tokio::spawn(async move {
+            for number in 1.. {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+                if number == GIVE_UP_AT - 1 {
+                    eprintln!(
+                        "already removing what was started; once more leaves the rest to \
+                         `dropbed gc`"
+                    );
+                }
+                count.send_replace(number);
+            }
+        });
+        Self(counted)
+    }
+
+    /// Resolves at the first signal, also when that came before.
+    pub(super) async fn interrupted(&self) {
+        self.reached(1).await;
+    }
+
+    /// What `work` ends with; none when whoever waits has had enough of its clean-up.
+    pub(super) async fn patiently<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = Box::pin(work);
+        tokio::select! {
+            ended = &mut work => Some(ended),
+            () = self.reached(GIVE_UP_AT) => {
+                // Its destructors would go on cleaning up.
+                std::mem::forget(work);
+                eprintln!("left as it is: `dropbed gc` removes what is still there");
+                None
+            }
+        }
+    }
+
+    async fn reached(&self, wanted: u32) {
+        let mut counted = self.0.clone();
+        if counted.wait_for(|count| *count >= wanted).await.is_err() {
+            // Nobody counts: the signals do what the kernel does with them.
+            std::future::pending::<()>().await;
+        }
+    }
+}
