@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 
-use report::{Figure, Report};
+use report::{Figure, Plan, Report};
 use role::Role;
 
 mod bulk;
@@ -28,6 +28,7 @@ mod jitter;
 mod limits;
 mod probe;
 mod rate;
+#[path = "../report.rs"]
 mod report;
 mod role;
 mod sample;
@@ -86,26 +87,6 @@ enum Which {
     Rate,
     /// Memory of idle connections
     Idle,
-}
-
-/// How much is measured.
-#[derive(Clone, Copy, Debug)]
-struct Plan {
-    rounds: Option<u32>,
-    quick: bool,
-    seed: u64,
-}
-
-impl Plan {
-    /// Rounds: those asked for, else one of these.
-    fn rounds(&self, full: u32, quick: u32) -> u32 {
-        self.rounds.unwrap_or(if self.quick { quick } else { full })
-    }
-
-    /// One of two sizes.
-    const fn size(&self, full: u64, quick: u64) -> u64 {
-        if self.quick { quick } else { full }
-    }
 }
 
 fn main() -> ExitCode {

@@ -1,4 +1,4 @@
-//! Figures as tables and as JSON.
+//! Figures as tables and as JSON; what all benches have in common.
 
 use std::fmt;
 
@@ -7,7 +7,25 @@ use comfy_table::{CellAlignment, Table};
 use dropbed::testbed::stats::Summary;
 use serde::Serialize;
 
-use super::Plan;
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    pub(crate) rounds: Option<u32>,
+    pub(crate) quick: bool,
+    pub(crate) seed: u64,
+}
+
+impl Plan {
+    /// Rounds: those asked for, else one of these.
+    pub(crate) fn rounds(&self, full: u32, quick: u32) -> u32 {
+        self.rounds.unwrap_or(if self.quick { quick } else { full })
+    }
+
+    /// One of two sizes.
+    pub(crate) const fn size(&self, full: u64, quick: u64) -> u64 {
+        if self.quick { quick } else { full }
+    }
+}
 
 /// Everything that was measured.
 #[derive(Debug, Serialize)]
