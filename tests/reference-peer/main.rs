@@ -92,7 +92,8 @@ fn variable(name: &str) -> Result<String, Failure> {
     std::env::var(name).map_err(|error| format!("{name}: {error}").into())
 }
 
-/// Waits for the file: whoever writes it may be starting, too.
+/// Waits for the file: whoever writes it may be starting, too. Whoever starts the peer
+/// bounds the wait, by its own for the first answer.
 async fn token() -> Result<String, Failure> {
     let file = variable("DROPD_CONTROL_TOKEN_FILE")?;
     loop {
@@ -101,6 +102,8 @@ async fn token() -> Result<String, Failure> {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(format!("{file}: {error}").into());
             }
+            // A file that is not there yet has no event without a watch of its own; the
+            // pause only keeps the question cheap, and no outcome depends on it.
             Ok(_) | Err(_) => tokio::time::sleep(TOKEN_RETRY).await,
         }
     }
