@@ -4,6 +4,7 @@
 //! talk to us, [`session`] dials them when something is to be read, [`control`]
 //! does what the local user asks, [`control_client`] is how the user asks.
 
+mod admitted;
 pub mod config;
 pub mod control;
 pub mod control_client;

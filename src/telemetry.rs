@@ -1,6 +1,7 @@
 //! What every layer did: names, the clock, time by layer, and where it is sent.
 
 pub mod clock;
+pub mod colour;
 pub mod layers;
 pub mod names;
 pub mod propagate;

@@ -52,6 +52,9 @@ enum Command {
     Status,
     /// List the known peers.
     Peers,
+    /// Change the known peers.
+    #[command(subcommand)]
+    Peer(PeerCommand),
     /// List a directory of a peer.
     Ls {
         /// `<peer>` or `<peer>/<path>`.
@@ -77,6 +80,17 @@ enum Command {
         /// Tell at once when this many bytes were read.
         #[arg(long)]
         tell_at_bytes: Vec<u64>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum PeerCommand {
+    /// Forget a peer: cut its sessions, hide its share, refuse its id from now on.
+    ///
+    /// A peer in the file of --config is known again when the daemon restarts.
+    Remove {
+        /// Its name, as `dropd peers` shows it.
+        name: String,
     },
 }
 

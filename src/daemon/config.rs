@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::peers::{NameError, PeerEntry, check_peer_name};
-use crate::secure::{PeerId, RekeyLimits};
+use crate::secure::suite::UnknownSuite;
+use crate::secure::{PeerId, RekeyLimits, SuiteChoice};
 use crate::telemetry::names::environment;
 
 /// Where peers dial unless told otherwise.
@@ -43,6 +44,9 @@ pub struct Settings {
     /// A direction changes its key after this many bytes.
     #[arg(long, env = "DROPD_REKEY_BYTES")]
     pub rekey_bytes: Option<u64>,
+    /// How records are sealed: auto, chacha20-poly1305 or aes-256-gcm.
+    #[arg(long, env = "DROPD_SUITE")]
+    pub suite: Option<String>,
     /// Where spans go: OTLP over gRPC, like `http://127.0.0.1:4317`.
     #[arg(long, env = environment::OTLP_ENDPOINT)]
     pub otlp_endpoint: Option<String>,
@@ -95,6 +99,8 @@ pub struct Config {
     pub mount: Option<PathBuf>,
     /// When keys change.
     pub rekey: RekeyLimits,
+    /// How records are sealed.
+    pub suites: SuiteChoice,
     /// Where spans go.
     pub otlp_endpoint: Option<String>,
     /// Known peers.
@@ -172,6 +178,7 @@ impl Settings {
             share: path(self.share, further.share),
             mount: path(self.mount, further.mount),
             rekey_bytes: self.rekey_bytes.or(further.rekey_bytes),
+            suite: text(self.suite, further.suite),
             otlp_endpoint: text(self.otlp_endpoint, further.otlp_endpoint),
             peers: if self.peers.is_empty() { further.peers } else { self.peers },
         }
@@ -205,12 +212,21 @@ impl Settings {
                 reason: error.to_string(),
             })?;
         }
+        let suites = match settings.suite {
+            None => SuiteChoice::Auto,
+            Some(value) => value.parse().map_err(|error: UnknownSuite| ConfigError::Value {
+                what: "suite",
+                reason: error.to_string(),
+                value,
+            })?,
+        };
         Ok(Config {
             listen: settings.listen.unwrap_or_else(|| LISTEN_DEFAULT.to_owned()),
             control,
             share,
             mount: settings.mount,
             rekey,
+            suites,
             otlp_endpoint: settings.otlp_endpoint,
             peers: peers(settings.peers, &name)?,
             name,

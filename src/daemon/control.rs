@@ -49,9 +49,7 @@ impl Control {
     }
 
     fn peer(&self, name: &str) -> Result<Arc<PeerSession>, Status> {
-        self.core.peers.find(name).ok_or_else(|| {
-            Status::not_found(format!("no peer is called `{name}`; `dropd peers` lists them"))
-        })
+        self.core.peers.find(name).ok_or_else(|| no_peer(name))
     }
 
     async fn session(&self, peer: &str) -> Result<Session, Status> {
@@ -237,6 +235,21 @@ impl Calls for Control {
         self.core.stop.send_replace(true);
         Ok(Response::new(wire::StopReply {}))
     }
+
+    async fn remove_peer(
+        &self,
+        request: Request<wire::RemovePeerRequest>,
+    ) -> Result<Response<wire::RemovePeerReply>, Status> {
+        let name = request.into_inner().name;
+        if !self.core.remove_peer(&name).await {
+            return Err(no_peer(&name));
+        }
+        Ok(Response::new(wire::RemovePeerReply {}))
+    }
+}
+
+fn no_peer(name: &str) -> Status {
+    Status::not_found(format!("no peer is called `{name}`; `dropd peers` lists them"))
 }
 
 /// The counters of a session now, for a transfer's before and after.

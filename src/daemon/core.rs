@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures::future::join_all;
 use tokio::sync::watch;
+use tokio::time::{Duration, timeout};
 
 use super::config::Config;
 use super::peers::{AddError, PeerEntry, Peers};
@@ -19,6 +21,10 @@ use crate::telemetry::setup::Telemetry;
 /// peer that connects without end could bring about, only the count is lost.
 const ACCEPTED_MAX: usize = 4096;
 
+/// How long the tasks of cut sessions may take to notice: they only have to be polled
+/// once.
+const CUT_DEADLINE: Duration = Duration::from_secs(2);
+
 /// The parts of one daemon.
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -32,6 +38,8 @@ pub(crate) struct Core {
     pub(crate) readers: Readers,
     pub(crate) telemetry: Option<Arc<Telemetry>>,
     pub(crate) accepted: Accepted,
+    /// One change of the known peers at a time: `peers` and `shares` agree.
+    pub(crate) changing: Mutex<()>,
     /// Becomes true once: the daemon is to stop.
     pub(crate) stop: watch::Sender<bool>,
 }
@@ -43,6 +51,7 @@ impl Core {
             let (name, other) = (entry.name.clone(), format!("{} (this daemon)", entry.name));
             return Err(AddError::IdTaken { name, other });
         }
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let peer = self.peers.add(entry)?;
         let name = peer.entry().name.clone();
         // A peer's name is a directory's name: checked more strictly.
@@ -50,6 +59,26 @@ impl Core {
             tracing::error!(%error, "the mount does not show the peer");
         }
         Ok(())
+    }
+
+    /// Forgets a peer, and waits until its sessions have ended; false when none has
+    /// that name. Cancel-safe: it is forgotten at once.
+    pub(crate) async fn remove_peer(&self, name: &str) -> bool {
+        let peer = {
+            let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+            self.shares.remove(name);
+            self.peers.remove(name)
+        };
+        let Some(peer) = peer else { return false };
+        let id = peer.entry().id;
+        let dialled = peer.current().map(|session| session.handle);
+        let accepted = self.accepted.all().into_iter().filter(|handle| handle.peer_id() == id);
+        let sessions: Vec<SessionHandle> = dialled.into_iter().chain(accepted).collect();
+        let ended = join_all(sessions.iter().map(SessionHandle::closed));
+        if timeout(CUT_DEADLINE, ended).await.is_err() {
+            tracing::warn!(peer = name, "a session with the removed peer has not ended yet");
+        }
+        true
     }
 
     /// Where pulled files go.

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use tokio_util::sync::CancellationToken;
+
 use super::session::{Dialler, PeerSession};
 use crate::secure::PeerId;
 
@@ -77,8 +79,9 @@ impl Peers {
         Self { known: Arc::default(), dialler }
     }
 
-    /// Adds a peer, or replaces the one of the same name. The replaced one's
-    /// session ends when its last transfer does.
+    /// Adds a peer, or replaces the one of the same name. The replaced one's sessions
+    /// are cut when its id is another; else the one that we dialled ends when its last
+    /// transfer does, and those that it dialled go on.
     pub fn add(&self, entry: PeerEntry) -> Result<Arc<PeerSession>, AddError> {
         check_peer_name(&entry.name)?;
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
@@ -97,9 +100,32 @@ impl Peers {
             _ => {}
         }
         let name = entry.name.clone();
-        let peer = Arc::new(PeerSession::new(entry, self.dialler.clone()));
-        known.insert(name, Arc::clone(&peer));
+        let same_id = known.get(&name).filter(|old| old.entry().id == entry.id);
+        let forgotten = same_id.map_or_else(CancellationToken::new, |old| old.forgotten().clone());
+        let is_same_id = same_id.is_some();
+        let peer = Arc::new(PeerSession::new(entry, self.dialler.clone(), forgotten));
+        let replaced = known.insert(name, Arc::clone(&peer));
+        if let Some(replaced) = replaced.filter(|_| !is_same_id) {
+            replaced.forgotten().cancel();
+        }
         Ok(peer)
+    }
+
+    /// Forgets the peer of this name and cuts every session with it; `None` when there
+    /// is none.
+    pub fn remove(&self, name: &str) -> Option<Arc<PeerSession>> {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let removed = known.remove(name)?;
+        removed.forgotten().cancel();
+        Some(removed)
+    }
+
+    /// What ends the sessions with this id; `None` when it is unknown. Once it was asked
+    /// for, no removal is missed.
+    pub fn forgotten(&self, id: &PeerId) -> Option<CancellationToken> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let found = known.values().find(|peer| peer.entry().id == *id);
+        found.map(|peer| peer.forgotten().clone())
     }
 
     /// The peer of this name.
@@ -107,11 +133,12 @@ impl Peers {
         self.known.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
-    /// What we call the peer with this id; `None` when it is unknown.
+    /// What we call the peer with this id; `None` when it is unknown. It looks at all
+    /// of them, so that its time does not tell which one it is.
     pub fn name_of(&self, id: &PeerId) -> Option<String> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let found = known.values().find(|peer| peer.entry().id == *id);
-        found.map(|peer| peer.entry().name.clone())
+        let matching = known.values().filter(|peer| peer.entry().id == *id);
+        matching.fold(None, |_, peer| Some(peer.entry().name.clone()))
     }
 
     /// All peers, by name.

@@ -1,9 +1,10 @@
 //! The only place that wires a daemon together, and takes it apart again.
 
+use std::convert::Infallible;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use futures::StreamExt as _;
@@ -13,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Duration, timeout};
 use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
 
+use super::admitted::Admitted;
 use super::config::{Config, ControlListen};
 use super::control::{self, Control, ControlError, Guard};
 use super::core::{Accepted, Core};
@@ -98,7 +100,7 @@ impl StartError {
 /// it properly.
 #[derive(Debug)]
 pub struct Daemon {
-    core: Arc<Core>,
+    pub(super) core: Arc<Core>,
     mount: Option<Mount>,
     servers: JoinSet<()>,
     control_socket: Option<PathBuf>,
@@ -116,7 +118,11 @@ impl Daemon {
         let identity = Arc::new(identity(&config)?);
         let source = Arc::new(Source::open(&config.share)?);
         refuse_inside_share(&config)?;
-        let options = SessionOptions { rekey: config.rekey, ..SessionOptions::default() };
+        let options = SessionOptions {
+            rekey: config.rekey,
+            suites: config.suites,
+            ..SessionOptions::default()
+        };
         let listener = Listener::bind(&config.listen).await?;
         let dialler = Dialler {
             identity: Arc::clone(&identity),
@@ -133,6 +139,7 @@ impl Daemon {
             readers: Readers::new(),
             telemetry,
             accepted: Accepted::default(),
+            changing: Mutex::default(),
             stop: watch::Sender::new(false),
             config,
         });
@@ -231,11 +238,15 @@ fn serve_peers(
 ) {
     let peers = core.peers.clone();
     let known = Arc::new(move |id: &PeerId| peers.name_of(id));
-    let accepted = core.accepted.clone();
-    let incoming = listener.incoming(identity, known, options).inspect(move |session| {
-        if let Ok(session) = session {
+    let (accepted, peers) = (core.accepted.clone(), core.peers.clone());
+    let incoming = listener.incoming(identity, known, options).filter_map(move |session| {
+        let Ok(session) = session;
+        // One that was forgotten since its handshake is not served.
+        let admitted = peers.forgotten(&session.handle().peer_id()).map(|forgotten| {
             accepted.add(session.handle());
-        }
+            Ok::<_, Infallible>(Admitted::new(session, forgotten))
+        });
+        std::future::ready(admitted)
     });
     let service = Service::server(Arc::clone(&core.source), find_caller);
     let serving =

@@ -6,8 +6,10 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
 use tokio::time::{Duration, timeout};
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
+use super::admitted::Admitted;
 use super::peers::PeerEntry;
 use crate::net::{self, SessionOptions};
 use crate::secure::{Identity, SessionHandle};
@@ -45,6 +47,8 @@ pub struct PeerSession {
     entry: PeerEntry,
     account: Account,
     dialler: Dialler,
+    /// Cancelled when its id is no longer known: ends every session with it.
+    forgotten: CancellationToken,
     state: Mutex<State>,
 }
 
@@ -58,9 +62,15 @@ enum State {
 type Dialling = Shared<BoxFuture<'static, Result<Session, FetchError>>>;
 
 impl PeerSession {
-    pub(super) fn new(entry: PeerEntry, dialler: Dialler) -> Self {
+    /// `forgotten` is that of the same id, where it was known before.
+    pub(super) fn new(entry: PeerEntry, dialler: Dialler, forgotten: CancellationToken) -> Self {
         let state = Mutex::new(State::Down { last_error: String::new() });
-        Self { entry, account: Account::new(), dialler, state }
+        Self { entry, account: Account::new(), dialler, forgotten, state }
+    }
+
+    /// Cancelled when this peer's id is no longer known.
+    pub(super) const fn forgotten(&self) -> &CancellationToken {
+        &self.forgotten
     }
 
     /// Name, id and address.
@@ -150,6 +160,10 @@ impl PeerSession {
     async fn connect(&self) -> Result<Session, FetchError> {
         let PeerEntry { name, id, address } = &self.entry;
         let unreachable = |reason: String| FetchError::Unreachable { peer: name.clone(), reason };
+        // Who holds a file of it open still asks.
+        if self.forgotten.is_cancelled() {
+            return Err(unreachable("it was removed from the known peers".to_owned()));
+        }
         let Some(address) = address else {
             return Err(unreachable("no address is known; it only dials us".to_owned()));
         };
@@ -158,6 +172,7 @@ impl PeerSession {
             .await
             .map_err(|error| unreachable(error.to_string()))?;
         let handle = stream.handle();
+        let stream = Admitted::new(stream, self.forgotten.clone());
         let client = Client::over(stream, name, self.account.clone(), *deadlines).await?;
         tracing::info!(peer = name, address, session_id = handle.session_id(), "session is up");
         Ok(Session { client, handle })

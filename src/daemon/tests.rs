@@ -1,5 +1,7 @@
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tonic::Code;
 
@@ -10,7 +12,9 @@ use crate::proto::control as wire;
 use crate::proto::control::destination::To;
 use crate::proto::control::transfer_event::Event;
 use crate::sample::Sample;
-use crate::secure::RekeyLimits;
+use crate::secure::{RekeyLimits, SuiteChoice};
+
+mod forgotten;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
@@ -38,6 +42,7 @@ impl Place {
             share: self.path("share"),
             mount: None,
             rekey: RekeyLimits { bytes: 1 << 20, ..RekeyLimits::default() },
+            suites: SuiteChoice::Auto,
             otlp_endpoint: None,
             peers: Vec::new(),
         }
@@ -194,6 +199,23 @@ fn other_id() -> String {
     crate::secure::Identity::generate().unwrap().id().to_string()
 }
 
+/// At an address that was a daemon's a moment ago: until its listening task is gone,
+/// or while another test's connection has taken the port, it is in use.
+async fn start_again(config: Config) -> Daemon {
+    const PAUSE: Duration = Duration::from_millis(10);
+    let starting = async {
+        loop {
+            match Daemon::start(config.clone(), None).await {
+                Err(StartError::Listen(error)) if error.source.kind() == ErrorKind::AddrInUse => {}
+                started => return started.unwrap(),
+            }
+            // No event tells that a port is free.
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), starting).await.expect("the port gets free")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn lost_session_is_dialled_again() {
     let (here, there) = (Place::new(), Place::new());
@@ -210,7 +232,7 @@ async fn lost_session_is_dialled_again() {
     config.listen = bob.listen_address().to_owned();
     drop(at_bob);
     bob.close().await;
-    let bob = Daemon::start(config, None).await.unwrap();
+    let bob = start_again(config).await;
     let control = ControlAddress::Unix(there.path("control.sock"));
     let mut at_bob = connect(&control).await.unwrap();
     introduce(&mut at_bob, "alice", &alice, false).await;

@@ -8,7 +8,7 @@ use tokio::time;
 use tracing::Instrument as _;
 
 use super::SessionOptions;
-use crate::secure::establish::{self, Terms};
+use crate::secure::establish;
 use crate::secure::{HandshakeError, Identity, PeerId, SecureStream};
 use crate::telemetry::layers::Account;
 use crate::telemetry::names::{attribute, span};
@@ -39,12 +39,7 @@ pub async fn dial(
         Err(_) => return Err(DialError::TimedOut { address: address.to_owned(), deadline_ms }),
     }
     .map_err(|source| DialError::Connect { address: address.to_owned(), source })?;
-    let terms = Terms {
-        rekey: options.rekey,
-        handshake_deadline_ms: options.handshake_deadline_ms,
-        account,
-    };
-    establish::connect(socket, identity, remote, peer_name, terms)
+    establish::connect(socket, identity, remote, peer_name, options.terms(account))
         .instrument(tracing::info_span!(span::SECURE_HANDSHAKE, { attribute::PEER } = peer_name))
         .await
         .map_err(|source| DialError::Handshake {

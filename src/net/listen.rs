@@ -1,5 +1,6 @@
 //! The accepting end: many handshakes at once, none of which can hold up another.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -8,27 +9,25 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
-use tokio::task::JoinSet;
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio_stream::wrappers::ReceiverStream;
 use tracing::Instrument as _;
 
+use self::complaints::Complaints;
 use super::SessionOptions;
-use crate::secure::establish::{self, Known, Terms};
-use crate::secure::{HandshakeError, Identity, SecureStream};
+use crate::secure::establish::{self, Known, Rejected};
+use crate::secure::{Identity, SecureStream};
 use crate::telemetry::layers::Account;
 use crate::telemetry::names::span;
 
+mod complaints;
+
 /// Handshakes under way. Each costs a millisecond of one core and a few KiB, and a
 /// silent one keeps its place until the deadline: enough for every peer of a large
-/// topology to dial at once, and a bound for strangers.
+/// topology to dial at once. Beyond that the oldest makes room: a peer is through
+/// within a round trip, and whoever keeps places for longer loses them first.
 const HANDSHAKES_MAX: usize = 128;
-
-/// Connections beyond that which are told so; the rest are just closed.
-const REFUSALS_MAX: usize = 32;
-
-/// A refusal needs one round trip.
-const REFUSAL_DEADLINE_MS: u64 = 2_000;
 
 /// Finished sessions that the server has not taken yet.
 const SESSIONS_WAITING_MAX: usize = 16;
@@ -73,7 +72,8 @@ impl Listener {
     ) -> impl Stream<Item = Result<SecureStream<TcpStream>, Infallible>> + Send + Unpin + 'static
     {
         let (sessions, finished) = mpsc::channel(SESSIONS_WAITING_MAX);
-        let door = Arc::new(Door { identity, known, options, sessions });
+        let complaints = Complaints::default();
+        let door = Arc::new(Door { identity, known, options, sessions, complaints });
         tokio::spawn(accept_all(self.socket, door));
         ReceiverStream::new(finished).map(Ok)
     }
@@ -95,17 +95,20 @@ struct Door {
     known: Arc<Known>,
     options: SessionOptions,
     sessions: mpsc::Sender<SecureStream<TcpStream>>,
+    complaints: Complaints,
 }
 
 async fn accept_all(socket: TcpListener, door: Arc<Door>) {
-    let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
-    let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
     // Dropping the set at the end aborts what is still under way.
     let mut tasks = JoinSet::new();
+    let mut by_age: VecDeque<AbortHandle> = VecDeque::new();
     loop {
         let accepted = tokio::select! {
             () = door.sessions.closed() => return,
-            Some(_) = tasks.join_next() => continue,
+            Some(_) = tasks.join_next() => {
+                by_age.retain(|task| !task.is_finished());
+                continue;
+            }
             accepted = socket.accept() => accepted,
         };
         let (connection, from) = match accepted {
@@ -115,26 +118,16 @@ async fn accept_all(socket: TcpListener, door: Arc<Door>) {
                 continue;
             }
         };
-        if let Ok(place) = Arc::clone(&handshakes).try_acquire_owned() {
-            let door = Arc::clone(&door);
-            tasks.spawn(async move {
-                door.admit(connection, from).await;
-                drop(place);
-            });
-        } else {
-            tracing::warn!(
-                %from,
-                "refused a connection: {HANDSHAKES_MAX} handshakes are under way; if these are \
-                 not your peers, close the port to them"
-            );
-            if let Ok(place) = Arc::clone(&refusals).try_acquire_owned() {
-                tasks.spawn(async move {
-                    // Whether it hears so changes nothing here.
-                    let _ = establish::refuse_busy(connection, REFUSAL_DEADLINE_MS).await;
-                    drop(place);
-                });
-            }
+        if by_age.len() >= HANDSHAKES_MAX {
+            // The set is full, so there is an oldest one.
+            by_age.pop_front().inspect(AbortHandle::abort);
+            door.complaints.warn(format_args!(
+                "{HANDSHAKES_MAX} handshakes are under way: the oldest gives way to {from}; if \
+                 these are not your peers, close the port to them"
+            ));
         }
+        let door = Arc::clone(&door);
+        by_age.push_back(tasks.spawn(async move { door.admit(connection, from).await }));
     }
 }
 
@@ -161,20 +154,21 @@ impl Door {
                 // Gone means that the server stopped; so does this session.
                 let _ = self.sessions.send(session).await;
             }
-            Err(error) => tracing::warn!(%from, %error, "refused a connection"),
+            Err(rejected) => {
+                self.complaints
+                    .warn(format_args!("refused a connection from {from}: {}", rejected.error));
+                rejected.ignore().await;
+            }
         }
     }
 
     async fn handshake(
         &self,
         connection: TcpStream,
-    ) -> Result<SecureStream<TcpStream>, HandshakeError> {
-        connection.set_nodelay(true)?;
-        let terms = Terms {
-            rekey: self.options.rekey,
-            handshake_deadline_ms: self.options.handshake_deadline_ms,
-            account: Account::new(),
-        };
+    ) -> Result<SecureStream<TcpStream>, Rejected<TcpStream>> {
+        // A record is a write; without this it is slower and no less right.
+        let _ = connection.set_nodelay(true);
+        let terms = self.options.terms(Account::new());
         establish::accept(connection, &self.identity, &*self.known, terms).await
     }
 }

@@ -1,64 +1,52 @@
 //! Noise IK (revision 34, section 7.5) with ML-KEM-768 (FIPS 203) in its two
-//! messages. Sans-I/O: bodies of messages in and out, no socket, no clock.
+//! messages. Bodies of messages in and out; randomness is an argument.
 //!
 //! ```text
-//! initiator                                   responder
-//! Noise e, es, s, ss | suites, KEM key   ->
-//!                    <-   Noise e, ee, se | suite, KEM ciphertext
+//! initiator                                         responder
+//! Noise e, es, s, ss | versions, suites, KEM key ->
+//!                    <-   Noise e, ee, se | version, suite, KEM ciphertext, or a refusal
 //! ```
 //!
 //! Noise authenticates both and gives two keys, ML-KEM a third that an adversary
 //! with a future quantum computer does not have. The traffic secrets come from all
-//! three, under the hash of everything that was said. Who replays a first message
-//! gets an answer that is of no use to it: the responder serves nothing before it
-//! has opened a first record (see [`establish`](super::establish)).
+//! three, under the hash of everything that was said, offers included: whoever makes
+//! the ends see different offers makes them have different keys. Who replays a first
+//! message gets an answer that is of no use to it: the responder serves nothing
+//! before it has opened a first record (see [`dialogue`]).
 
 use hkdf::Hkdf;
-use ml_kem::kem::{Decapsulate as _, Encapsulate as _, KeyExport as _};
+use ml_kem::Seed;
+use ml_kem::kem::{Decapsulate as _, KeyExport as _};
 use ml_kem::ml_kem_768::{Ciphertext, DecapsulationKey, EncapsulationKey};
-use ml_kem::{Seed, SharedKey};
 use sha2::Sha256;
 use snow::{Builder, HandshakeState};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
-use super::identity::{Identity, PeerId};
+use super::entropy::Entropy;
+use super::exchange::Resolver;
+use super::fold::{KEM_SEED_BYTES, encapsulate};
+use super::identity::{Identity, KEY_BYTES, PeerId};
 use super::rekey::{SECRET_BYTES, Secret};
+use super::suite::{Suite, SuiteChoice};
 
+pub mod dialogue;
 mod error;
 pub mod message;
+mod offer;
 
 pub use error::{HandshakeError, Refusal};
 use message::{BODY_BYTES_MAX, VERSION};
+use offer::{Answer, Offer};
 
 const PATTERN: &str = "Noise_IK_25519_ChaChaPoly_SHA256";
-const PROLOGUE: &[u8] = b"dropbed secure channel, version";
+
+/// What the handshake hash begins with: neither another protocol nor another layout
+/// of the messages has the same keys.
+const PROLOGUE: &[u8] = b"dropbed secure channel, message layout 1";
+
 const LABEL_FORTH: &[u8] = b"dropbed 1 initiator to responder";
 const LABEL_BACK: &[u8] = b"dropbed 1 responder to initiator";
-
-const KEM_KEY_BYTES: usize = 1184;
-const KEM_CIPHERTEXT_BYTES: usize = 1088;
-const KEM_SEED_BYTES: usize = 64;
-
-/// Suites that one offer can name; more than will ever be.
-const SUITES_MAX: usize = 16;
-
-/// How records are sealed. The initiator offers, the responder chooses, and the
-/// choice is part of what the keys are made from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Suite {
-    /// RFC 8439.
-    ChaCha20Poly1305 = 1,
-}
-
-impl Suite {
-    /// In order of preference.
-    const OURS: [Self; 1] = [Self::ChaCha20Poly1305];
-
-    fn from_byte(byte: u8) -> Option<Self> {
-        Self::OURS.into_iter().find(|&suite| suite as u8 == byte)
-    }
-}
+const LABEL_SESSION: &[u8] = b"dropbed 1 session";
 
 /// What both ends hold after the handshake.
 #[derive(Debug)]
@@ -71,6 +59,8 @@ pub struct Established {
     pub(super) send: Hidden,
     /// First secret of the direction from the other end.
     pub(super) receive: Hidden,
+    /// Tells this session from others, in what is derived later.
+    pub(super) session: Hidden,
 }
 
 /// A secret that does not print itself.
@@ -82,10 +72,36 @@ impl std::fmt::Debug for Hidden {
     }
 }
 
+/// What an end brings to a handshake.
+#[derive(Clone, Copy)]
+pub struct Local<'a> {
+    /// Who it is.
+    pub identity: &'a Identity,
+    /// What it offers and takes.
+    pub suites: SuiteChoice,
+    /// Where its randomness comes from.
+    pub entropy: Entropy,
+}
+
+impl<'a> Local<'a> {
+    fn noise(self) -> Result<Builder<'a>, HandshakeError> {
+        let pattern = PATTERN.parse().expect("a pattern that snow is built with");
+        let builder = Builder::with_resolver(pattern, Box::new(Resolver(self.entropy)));
+        Ok(builder.prologue(PROLOGUE)?.local_private_key(self.identity.secret())?)
+    }
+}
+
+impl std::fmt::Debug for Local<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Local").field("suites", &self.suites).finish_non_exhaustive()
+    }
+}
+
 /// The dialling end, between its message and the answer.
 pub struct Initiator {
     noise: HandshakeState,
     kem_key: DecapsulationKey,
+    suites: &'static [Suite],
     remote: PeerId,
 }
 
@@ -94,34 +110,37 @@ impl Initiator {
     ///
     /// # Errors
     /// When the system has no randomness, or `remote` is no key.
-    pub fn start(identity: &Identity, remote: PeerId) -> Result<(Self, Vec<u8>), HandshakeError> {
-        let mut noise =
-            builder(identity)?.remote_public_key(remote.as_bytes())?.build_initiator()?;
+    pub fn start(local: Local<'_>, remote: PeerId) -> Result<(Self, Vec<u8>), HandshakeError> {
+        let mut noise = local.noise()?.remote_public_key(remote.as_bytes())?.build_initiator()?;
         let mut seed = Zeroizing::new([0; KEM_SEED_BYTES]);
-        getrandom::fill(seed.as_mut_slice())
-            .map_err(|e| HandshakeError::Random { reason: e.to_string() })?;
+        (local.entropy)(seed.as_mut_slice())?;
         let kem_key = DecapsulationKey::from_seed(Seed::from(*seed));
-        let mut offer = vec![u8::try_from(Suite::OURS.len()).expect("a handful of suites")];
-        offer.extend(Suite::OURS.map(|suite| suite as u8));
-        offer.extend_from_slice(&kem_key.encapsulation_key().to_bytes());
+        let suites = local.suites.suites();
+        let offer = offer::encode(suites, &kem_key.encapsulation_key().to_bytes());
         let body = write(&mut noise, &offer)?;
-        Ok((Self { noise, kem_key, remote }, body))
+        Ok((Self { noise, kem_key, suites, remote }, body))
     }
 
-    /// Reads the answer. The other end is authentic if this succeeds.
+    /// Reads the answer. The other end is authentic if this succeeds, and also if it
+    /// refuses.
     ///
     /// # Errors
-    /// When the answer is not from `remote`, or makes no sense.
+    /// When the answer is not from `remote`, makes no sense, chooses what was not
+    /// offered, or refuses.
     pub fn finish(mut self, body: &[u8]) -> Result<Established, HandshakeError> {
         let payload = read(&mut self.noise, body).map_err(|_| HandshakeError::NotFromRemote)?;
-        let (&[suite], ciphertext) =
-            payload.split_first_chunk::<1>().ok_or(HandshakeError::Malformed)?;
-        let suite = Suite::from_byte(suite).ok_or(HandshakeError::NoCommonSuite)?;
-        let ciphertext: [u8; KEM_CIPHERTEXT_BYTES] =
-            ciphertext.try_into().map_err(|_| HandshakeError::Malformed)?;
-        let shared = self.kem_key.decapsulate(&Ciphertext::from(ciphertext));
-        let (forth, back) = traffic_secrets(&mut self.noise, shared, suite);
-        Ok(Established { remote: self.remote, suite, send: forth, receive: back })
+        let (suite, ciphertext) = match Answer::decode(&payload)? {
+            Answer::Accepted { suite, ciphertext } => (suite, ciphertext),
+            Answer::Refused(reason) => return Err(HandshakeError::Refused(reason)),
+        };
+        if !self.suites.contains(&suite) {
+            return Err(HandshakeError::NotOffered);
+        }
+        let mut shared = self.kem_key.decapsulate(&Ciphertext::from(*ciphertext));
+        let kem = Secret::new(shared.into());
+        shared.as_mut_slice().zeroize();
+        let [forth, back, session] = derive(&mut self.noise, &kem, suite);
+        Ok(Established { remote: self.remote, suite, send: forth, receive: back, session })
     }
 }
 
@@ -135,8 +154,9 @@ impl std::fmt::Debug for Initiator {
 pub struct Responder {
     noise: HandshakeState,
     remote: PeerId,
-    suite: Suite,
+    suite: Result<Suite, Refusal>,
     kem_key: EncapsulationKey,
+    entropy: Entropy,
 }
 
 impl Responder {
@@ -144,26 +164,21 @@ impl Responder {
     ///
     /// # Errors
     /// When it is not meant for this identity, or makes no sense.
-    pub fn read(identity: &Identity, body: &[u8]) -> Result<Self, HandshakeError> {
-        let mut noise = builder(identity)?.build_responder()?;
-        let offer = read(&mut noise, body).map_err(|_| HandshakeError::NotForUs)?;
+    pub fn read(local: Local<'_>, body: &[u8]) -> Result<Self, HandshakeError> {
+        let mut noise = local.noise()?.build_responder()?;
+        let payload = read(&mut noise, body).map_err(|_| HandshakeError::NotForUs)?;
         let remote = noise.get_remote_static().ok_or(HandshakeError::NotForUs)?;
-        let remote = remote.try_into().map_err(|_| HandshakeError::Malformed)?;
-        let (&count, rest) = offer.split_first().ok_or(HandshakeError::Malformed)?;
-        let (suites, kem_key) =
-            rest.split_at_checked(usize::from(count)).ok_or(HandshakeError::Malformed)?;
-        if suites.len() > SUITES_MAX {
-            return Err(HandshakeError::Malformed);
-        }
-        let suite = Suite::OURS
-            .into_iter()
-            .find(|&suite| suites.contains(&(suite as u8)))
-            .ok_or(HandshakeError::NoCommonSuite)?;
-        let kem_key: [u8; KEM_KEY_BYTES] =
-            kem_key.try_into().map_err(|_| HandshakeError::Malformed)?;
+        let remote: [u8; KEY_BYTES] = remote.try_into().map_err(|_| HandshakeError::Malformed)?;
+        let offer = Offer::decode(&payload)?;
         let kem_key =
-            EncapsulationKey::new(&kem_key.into()).map_err(|_| HandshakeError::Malformed)?;
-        Ok(Self { noise, remote: PeerId::from_bytes(remote), suite, kem_key })
+            EncapsulationKey::new(&offer.kem_key.into()).map_err(|_| HandshakeError::Malformed)?;
+        Ok(Self {
+            noise,
+            remote: PeerId::from_bytes(remote),
+            suite: offer.choose(local.suites.suites()),
+            kem_key,
+            entropy: local.entropy,
+        })
     }
 
     /// Who asks. It holds this key, but the message may be an old one replayed.
@@ -171,42 +186,37 @@ impl Responder {
         self.remote
     }
 
-    /// Answers: the body of the second message.
+    /// Answers: the body of the second message, and the session unless it refuses.
+    /// Work and length are the same when the peer is not `welcome`.
     ///
     /// # Errors
     /// When the system has no randomness.
-    pub fn accept(mut self) -> Result<(Established, Vec<u8>), HandshakeError> {
-        let (ciphertext, shared) = self.kem_key.encapsulate();
-        let mut choice = vec![self.suite as u8];
-        choice.extend_from_slice(&ciphertext);
-        let body = write(&mut self.noise, &choice)?;
-        let (forth, back) = traffic_secrets(&mut self.noise, shared, self.suite);
+    pub fn answer(mut self, welcome: bool) -> Result<(Verdict, Vec<u8>), HandshakeError> {
+        let mut random = Zeroizing::new([0; SECRET_BYTES]);
+        (self.entropy)(random.as_mut_slice())?;
+        let (ciphertext, kem) = encapsulate(&self.kem_key, random.as_slice());
+        let chosen = if welcome { self.suite } else { Err(Refusal::UnknownPeer) };
+        let answer = match chosen {
+            Ok(suite) => Answer::Accepted { suite, ciphertext: Box::new(ciphertext) },
+            Err(reason) => Answer::Refused(reason),
+        };
+        let body = write(&mut self.noise, &answer.encode())?;
+        // The suite of a refusal is nobody's: its keys are dropped.
+        let suite = chosen.unwrap_or(Suite::ChaCha20Poly1305);
+        let [forth, back, session] = derive(&mut self.noise, &kem, suite);
         let established =
-            Established { remote: self.remote, suite: self.suite, send: back, receive: forth };
-        Ok((established, body))
+            Established { remote: self.remote, suite, send: back, receive: forth, session };
+        Ok((chosen.map(|_| established), body))
     }
 }
+
+/// A session, or why there is none.
+pub type Verdict = Result<Established, Refusal>;
 
 impl std::fmt::Debug for Responder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Responder").field("remote", &self.remote).finish_non_exhaustive()
     }
-}
-
-/// Common to both ends: pattern, protocol name and version, our key.
-fn builder(identity: &Identity) -> Result<Builder<'_>, HandshakeError> {
-    const { assert!(VERSION == 1, "the prologue below says version 1") };
-    let pattern = PATTERN.parse().expect("a pattern that snow is built with");
-    let prologue: &'static [u8] = const {
-        &{
-            let mut text = [0; PROLOGUE.len() + 1];
-            let (name, version) = text.split_at_mut(PROLOGUE.len());
-            name.copy_from_slice(PROLOGUE);
-            version[0] = VERSION;
-            text
-        }
-    };
-    Ok(Builder::new(pattern).prologue(prologue)?.local_private_key(identity.secret())?)
 }
 
 fn write(noise: &mut HandshakeState, payload: &[u8]) -> Result<Vec<u8>, HandshakeError> {
@@ -223,30 +233,24 @@ fn read(noise: &mut HandshakeState, body: &[u8]) -> Result<Vec<u8>, snow::Error>
     Ok(payload)
 }
 
-/// HKDF-SHA-256 over both Noise keys and the KEM's, salted with the handshake
-/// hash: initiator to responder, responder to initiator. Either kind of key
-/// exchange alone keeps them secret.
-fn traffic_secrets(
-    noise: &mut HandshakeState,
-    mut kem: SharedKey,
-    suite: Suite,
-) -> (Hidden, Hidden) {
+/// HKDF-SHA-256 over both Noise keys and the KEM's, salted with the handshake hash:
+/// initiator to responder, responder to initiator, and the session's own. Either
+/// kind of key exchange alone keeps them secret.
+fn derive(noise: &mut HandshakeState, kem: &Secret, suite: Suite) -> [Hidden; 3] {
     let (forth, back) = noise.dangerously_get_raw_split();
     let (forth, back) = (Zeroizing::new(forth), Zeroizing::new(back));
     let mut material = Zeroizing::new([0u8; 3 * SECRET_BYTES]);
     material[..32].copy_from_slice(forth.as_slice());
     material[32..64].copy_from_slice(back.as_slice());
-    material[64..].copy_from_slice(&kem);
-    zeroize::Zeroize::zeroize(kem.as_mut_slice());
+    material[64..].copy_from_slice(kem.as_slice());
     let derived = Hkdf::<Sha256>::new(Some(noise.get_handshake_hash()), material.as_slice());
-    let expand = |label: &[u8]| {
+    [LABEL_FORTH, LABEL_BACK, LABEL_SESSION].map(|label| {
         let mut secret = Secret::default();
         derived
-            .expand_multi_info(&[label, &[suite as u8]], secret.as_mut_slice())
+            .expand_multi_info(&[label, &[VERSION, suite as u8]], secret.as_mut_slice())
             .expect("one block of output");
         Hidden(secret)
-    };
-    (expand(LABEL_FORTH), expand(LABEL_BACK))
+    })
 }
 
 #[cfg(test)]

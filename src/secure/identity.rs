@@ -2,14 +2,16 @@
 
 use std::fmt;
 use std::fs::File;
+use std::hash::{Hash, Hasher};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use snow::params::DHChoice;
-use snow::resolvers::{CryptoResolver as _, DefaultResolver};
+use subtle::ConstantTimeEq as _;
 use zeroize::{Zeroize as _, Zeroizing};
+
+use super::exchange::KeyPair;
 
 mod text;
 
@@ -28,7 +30,10 @@ const FILE_MAGIC: &str = "dropbed-identity-1";
 ///
 /// As text it is 56 lower-case base32 characters (RFC 4648, no padding): the key
 /// and a checksum of 24 bits, so that a typing error is told from a wrong key.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+///
+/// Two ids are compared in constant time: looking through all peers for a stranger
+/// takes as long as for a peer that was removed.
+#[derive(Clone, Copy, Eq, PartialOrd, Ord)]
 pub struct PeerId([u8; KEY_BYTES]);
 
 impl PeerId {
@@ -40,6 +45,18 @@ impl PeerId {
     /// The public key.
     pub const fn as_bytes(&self) -> &[u8; KEY_BYTES] {
         &self.0
+    }
+}
+
+impl PartialEq for PeerId {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Hash for PeerId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
     }
 }
 
@@ -118,13 +135,8 @@ impl Identity {
         &self.secret
     }
 
-    fn from_secret(secret: Zeroizing<[u8; KEY_BYTES]>) -> Self {
-        let mut exchange = DefaultResolver
-            .resolve_dh(&DHChoice::Curve25519)
-            .expect("snow is built with curve25519");
-        exchange.set(secret.as_slice());
-        let mut public_key = [0; KEY_BYTES];
-        public_key.copy_from_slice(exchange.pubkey());
+    pub(super) fn from_secret(secret: Zeroizing<[u8; KEY_BYTES]>) -> Self {
+        let public_key = KeyPair::from_secret(&secret).public();
         Self { secret, id: PeerId(public_key) }
     }
 

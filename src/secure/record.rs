@@ -7,28 +7,35 @@
 use std::io::IoSlice;
 use std::ops::Range;
 
-use chacha20poly1305::aead::inout::InOutBuf;
-use chacha20poly1305::{AeadInOut as _, ChaCha20Poly1305, Key, KeyInit as _, Nonce, Tag};
-
+use super::fold::{ANSWER_BYTES, FoldError, OFFER_BYTES};
 use super::frame::{CONTENT_TYPE_BYTES, HEADER_BYTES, Header, RECORD_PAYLOAD_BYTES_MAX, TAG_BYTES};
-use super::rekey::{EMPTY_RUN_RECORDS_MAX, KeyUpdate, Ratchet, Secret};
+use super::rekey::{EMPTY_RUN_RECORDS_MAX, EpochsExhausted, KeyUpdate, Ratchet, Secret};
+use super::suite::{Cipher, Suite};
 
 mod error;
 
 pub use error::RecordError;
 
-/// Records under one key, whatever the limits say: sixteen times their default. A
-/// sender that gets here forgot to update, so this is an error, not a rekey.
-pub const RECORDS_PER_KEY_MAX: u64 = 1 << 24;
-
 /// A `KeyUpdate` record on the wire: flag and epoch.
 pub const KEY_UPDATE_WIRE_BYTES: usize =
     HEADER_BYTES + CONTENT_TYPE_BYTES + KEY_UPDATE_BYTES + TAG_BYTES;
 
+/// What control may stand before a data record in one write: the answer of a fold,
+/// and two updates.
+pub const CONTROL_WIRE_BYTES_MAX: usize =
+    HEADER_BYTES + CONTENT_TYPE_BYTES + OFFER_BYTES + TAG_BYTES + 2 * KEY_UPDATE_WIRE_BYTES;
+
 const KEY_UPDATE_BYTES: usize = 5;
 
-/// First byte of a plaintext. 4 and 5 are kept for the offer and the answer of a
-/// fresh key exchange within the session.
+/// Bits of a `KeyUpdate`'"'"'s first byte.
+const ASKS: u8 = 1;
+const FOLDS: u8 = 2;
+const FLAGS_MAX: u8 = ASKS | FOLDS;
+
+/// Where the payload of a record stands in it.
+const PAYLOAD_START: usize = HEADER_BYTES + CONTENT_TYPE_BYTES;
+
+/// First byte of a plaintext.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ContentType {
@@ -38,6 +45,10 @@ pub enum ContentType {
     KeyUpdate = 2,
     /// The last record of its direction.
     Close = 3,
+    /// Fresh keys, to be answered.
+    FoldOffer = 4,
+    /// The answer to them.
+    FoldAnswer = 5,
 }
 
 impl ContentType {
@@ -46,6 +57,8 @@ impl ContentType {
             1 => Some(Self::Data),
             2 => Some(Self::KeyUpdate),
             3 => Some(Self::Close),
+            4 => Some(Self::FoldOffer),
+            5 => Some(Self::FoldAnswer),
             _ => None,
         }
     }
@@ -57,13 +70,18 @@ pub struct Sealer(Direction);
 
 impl Sealer {
     /// Epoch 0 of this secret.
-    pub fn new(secret: Secret) -> Self {
-        Self(Direction::new(secret))
+    pub fn new(suite: Suite, secret: Secret) -> Self {
+        Self(Direction::new(Ratchet::new(suite, secret)))
     }
 
     /// The epoch of the next record.
     pub const fn epoch(&self) -> u32 {
         self.0.ratchet.epoch()
+    }
+
+    /// How its records are sealed.
+    pub const fn suite(&self) -> Suite {
+        self.0.ratchet.suite()
     }
 
     /// Appends one data record to `out`: the bytes of `parts`, as many as fit into
@@ -77,23 +95,55 @@ impl Sealer {
         bytes_max: usize,
         out: &mut Vec<u8>,
     ) -> Result<usize, RecordError> {
-        self.seal(ContentType::Data, parts, bytes_max.min(RECORD_PAYLOAD_BYTES_MAX), out)
+        self.seal(ContentType::Data as u8, parts, bytes_max.min(RECORD_PAYLOAD_BYTES_MAX), out)
     }
 
-    /// Appends a `KeyUpdate` to `out` and moves to the next epoch.
+    /// Appends a `KeyUpdate` to `out` and moves to the next epoch, with `folded` mixed in
+    /// when `update` says so.
     ///
     /// # Errors
     /// As [`seal_data`](Self::seal_data), and when there is no next epoch.
     pub fn seal_key_update(
         &mut self,
         update: KeyUpdate,
+        folded: Option<&Secret>,
         out: &mut Vec<u8>,
     ) -> Result<(), RecordError> {
         let mut payload = [0; KEY_UPDATE_BYTES];
-        payload[0] = u8::from(update.asks);
+        payload[0] = (u8::from(update.asks) * ASKS) | (u8::from(update.folds) * FOLDS);
         payload[1..].copy_from_slice(&update.seen_epoch.to_be_bytes());
-        self.seal(ContentType::KeyUpdate, &[IoSlice::new(&payload)], payload.len(), out)?;
-        self.0.advance()
+        debug_assert_eq!(update.folds, folded.is_some());
+        if self.epoch() == u32::MAX {
+            return Err(EpochsExhausted.into());
+        }
+        self.seal(ContentType::KeyUpdate as u8, &[IoSlice::new(&payload)], payload.len(), out)?;
+        self.0.advance(folded)
+    }
+
+    /// Appends an offer of fresh keys.
+    ///
+    /// # Errors
+    /// As [`seal_data`](Self::seal_data).
+    pub fn seal_offer(
+        &mut self,
+        payload: &[u8; OFFER_BYTES],
+        out: &mut Vec<u8>,
+    ) -> Result<(), RecordError> {
+        self.seal(ContentType::FoldOffer as u8, &[IoSlice::new(payload)], payload.len(), out)?;
+        Ok(())
+    }
+
+    /// Appends the answer to one.
+    ///
+    /// # Errors
+    /// As [`seal_data`](Self::seal_data).
+    pub fn seal_answer(
+        &mut self,
+        payload: &[u8; ANSWER_BYTES],
+        out: &mut Vec<u8>,
+    ) -> Result<(), RecordError> {
+        self.seal(ContentType::FoldAnswer as u8, &[IoSlice::new(payload)], payload.len(), out)?;
+        Ok(())
     }
 
     /// Appends the last record of this direction.
@@ -101,14 +151,25 @@ impl Sealer {
     /// # Errors
     /// As [`seal_data`](Self::seal_data).
     pub fn seal_close(&mut self, out: &mut Vec<u8>) -> Result<(), RecordError> {
-        self.seal(ContentType::Close, &[], 0, out)?;
+        self.seal(ContentType::Close as u8, &[], 0, out)?;
         self.0.closed = true;
         Ok(())
     }
 
+    /// Appends a record of any content, as a broken peer may seal it.
+    #[cfg(any(test, fuzzing))]
+    pub(in crate::secure) fn seal_any(
+        &mut self,
+        content: u8,
+        payload: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<usize, RecordError> {
+        self.seal(content, &[IoSlice::new(payload)], RECORD_PAYLOAD_BYTES_MAX, out)
+    }
+
     fn seal(
         &mut self,
-        content: ContentType,
+        content: u8,
         parts: &[IoSlice<'_>],
         bytes_max: usize,
         out: &mut Vec<u8>,
@@ -121,21 +182,16 @@ impl Sealer {
         out.reserve(header.wire_bytes());
         out.extend_from_slice(&associated);
         let plaintext_start = out.len();
-        out.push(content as u8);
+        out.push(content);
         let mut rest = payload_bytes;
         for part in parts {
             let taken = part.len().min(rest);
             out.extend_from_slice(&part[..taken]);
             rest -= taken;
         }
-        let plaintext = InOutBuf::from(&mut out[plaintext_start..]);
-        let tag = self
-            .0
-            .cipher
-            .encrypt_inout_detached(&Nonce::from(header.nonce()), &associated, plaintext)
-            .expect("a record is far below the 256 GiB that one nonce can seal");
+        let tag = self.0.cipher.seal(header.nonce(), &associated, &mut out[plaintext_start..]);
         out.extend_from_slice(&tag);
-        self.0.counter += 1;
+        self.0.count(CONTENT_TYPE_BYTES + payload_bytes);
         Ok(payload_bytes)
     }
 }
@@ -147,6 +203,10 @@ pub enum Opened {
     Close,
     /// Where in the record its data stands.
     Data(Range<usize>),
+    /// Where an answer to our offer of fresh keys stands: `ANSWER_BYTES`.
+    FoldAnswer(Range<usize>),
+    /// Where an offer of fresh keys stands: `OFFER_BYTES`.
+    FoldOffer(Range<usize>),
     /// The next record comes under the next key.
     KeyUpdate(KeyUpdate),
 }
@@ -157,18 +217,26 @@ pub struct Opener {
     direction: Direction,
     /// Records without data since the last one with data.
     empty_run: u32,
+    /// What the next update that folds mixes in.
+    folded: Option<Secret>,
     failed: Option<RecordError>,
 }
 
 impl Opener {
     /// Epoch 0 of this secret.
-    pub fn new(secret: Secret) -> Self {
-        Self { direction: Direction::new(secret), empty_run: 0, failed: None }
+    pub fn new(suite: Suite, secret: Secret) -> Self {
+        let direction = Direction::new(Ratchet::new(suite, secret));
+        Self { direction, empty_run: 0, folded: None, failed: None }
     }
 
     /// The epoch of the next record.
     pub const fn epoch(&self) -> u32 {
         self.direction.ratchet.epoch()
+    }
+
+    /// What the sender mixes in with its next update that folds.
+    pub fn expect_fold(&mut self, folded: Secret) {
+        self.folded = Some(folded);
     }
 
     /// Whether this header is the next one. Cheap, so that a wrong record is not
@@ -220,13 +288,12 @@ impl Opener {
             return Err(RecordError::Truncated);
         }
         let (text, tag) = rest.split_at_mut(rest.len() - TAG_BYTES);
-        let tag = Tag::try_from(&*tag).expect("split off with the length of a tag");
-        let nonce = Nonce::from(header.nonce());
+        let tag = (&*tag).try_into().expect("split off with the length of a tag");
         self.direction
             .cipher
-            .decrypt_inout_detached(&nonce, associated, InOutBuf::from(&mut *text), &tag)
+            .open(header.nonce(), associated, text, tag)
             .map_err(|_| RecordError::Forged { epoch: header.epoch, counter: header.counter })?;
-        self.direction.counter += 1;
+        self.direction.count(text.len());
         self.interpret(text)
     }
 
@@ -237,17 +304,25 @@ impl Opener {
         self.count_empty(kind == ContentType::Data && !payload.is_empty())?;
         match (kind, payload) {
             (ContentType::Data, _) => {
-                let start = HEADER_BYTES + CONTENT_TYPE_BYTES;
-                Ok(Opened::Data(start..start + payload.len()))
+                Ok(Opened::Data(PAYLOAD_START..PAYLOAD_START + payload.len()))
             }
-            (ContentType::KeyUpdate, &[asks @ (0 | 1), e0, e1, e2, e3]) => {
-                self.direction.advance()?;
+            (ContentType::KeyUpdate, &[flags @ 0..=FLAGS_MAX, e0, e1, e2, e3]) => {
+                let (asks, folds) = (flags & ASKS != 0, flags & FOLDS != 0);
+                let folded =
+                    if folds { Some(self.folded.take().ok_or(FoldError::Unasked)?) } else { None };
+                self.direction.advance(folded.as_ref())?;
                 let seen_epoch = u32::from_be_bytes([e0, e1, e2, e3]);
-                Ok(Opened::KeyUpdate(KeyUpdate { asks: asks == 1, seen_epoch }))
+                Ok(Opened::KeyUpdate(KeyUpdate { asks, folds, seen_epoch }))
             }
             (ContentType::Close, []) => {
                 self.direction.closed = true;
                 Ok(Opened::Close)
+            }
+            (ContentType::FoldOffer, payload) if payload.len() == OFFER_BYTES => {
+                Ok(Opened::FoldOffer(PAYLOAD_START..PAYLOAD_START + OFFER_BYTES))
+            }
+            (ContentType::FoldAnswer, payload) if payload.len() == ANSWER_BYTES => {
+                Ok(Opened::FoldAnswer(PAYLOAD_START..PAYLOAD_START + ANSWER_BYTES))
             }
             _ => Err(RecordError::Malformed { content, bytes: payload.len() }),
         }
@@ -266,32 +341,40 @@ impl Opener {
 struct Direction {
     ratchet: Ratchet,
     /// One per epoch, never one per record.
-    cipher: ChaCha20Poly1305,
+    cipher: Cipher,
     counter: u64,
+    /// Plaintext bytes under the current key.
+    bytes: u64,
     closed: bool,
 }
 
 impl Direction {
-    fn new(secret: Secret) -> Self {
-        let ratchet = Ratchet::new(secret);
-        let cipher = cipher(&ratchet);
-        Self { ratchet, cipher, counter: 0, closed: false }
+    fn new(ratchet: Ratchet) -> Self {
+        let cipher = Cipher::new(ratchet.suite(), &ratchet.key());
+        Self { ratchet, cipher, counter: 0, bytes: 0, closed: false }
     }
 
     const fn next_nonce(&self) -> Result<(u32, u64), RecordError> {
         if self.closed {
             return Err(RecordError::AfterClose);
         }
-        if self.counter >= RECORDS_PER_KEY_MAX {
+        let limits = self.ratchet.suite().key_limits();
+        if self.counter >= limits.records_hard || self.bytes >= limits.bytes_hard {
             return Err(RecordError::KeyUsedUp { epoch: self.ratchet.epoch() });
         }
         Ok((self.ratchet.epoch(), self.counter))
     }
 
-    fn advance(&mut self) -> Result<(), RecordError> {
-        self.ratchet.advance()?;
-        self.cipher = cipher(&self.ratchet);
+    const fn count(&mut self, plaintext_bytes: usize) {
+        self.counter += 1;
+        self.bytes += plaintext_bytes as u64;
+    }
+
+    fn advance(&mut self, folded: Option<&Secret>) -> Result<(), RecordError> {
+        self.ratchet.advance(folded)?;
+        self.cipher = Cipher::new(self.ratchet.suite(), &self.ratchet.key());
         self.counter = 0;
+        self.bytes = 0;
         Ok(())
     }
 }
@@ -304,11 +387,6 @@ impl std::fmt::Debug for Direction {
             .field("closed", &self.closed)
             .finish_non_exhaustive()
     }
-}
-
-fn cipher(ratchet: &Ratchet) -> ChaCha20Poly1305 {
-    let key = ratchet.key();
-    ChaCha20Poly1305::new(<&Key>::from(&*key))
 }
 
 fn parse_header(record: &[u8]) -> Result<Header, RecordError> {

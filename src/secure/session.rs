@@ -9,6 +9,7 @@ use std::task::{Wake, Waker};
 use futures::task::AtomicWaker;
 use tokio::sync::Notify;
 
+use super::channel::Channel;
 use super::identity::PeerId;
 use crate::telemetry::clock;
 use crate::telemetry::layers::{Account, Layer};
@@ -85,6 +86,25 @@ impl SessionHandle {
     pub fn request_rekey(&self) {
         self.0.rekey_requested.store(true, Ordering::Release);
         self.0.wake_by_ref();
+    }
+
+    /// Agrees on fresh keys with the peer and moves both directions to them, soon,
+    /// also on an idle session: who has stolen all keys of the session before cannot
+    /// read on. Wait for it with [`folds_beyond`](Self::folds_beyond).
+    pub fn request_fold(&self) {
+        self.0.fold_requested.store(true, Ordering::Release);
+        self.0.wake_by_ref();
+    }
+
+    /// How often fresh keys came into use.
+    pub fn folds(&self) -> u32 {
+        self.0.tally.folds.load(Ordering::Acquire)
+    }
+
+    /// Resolves when there were more folds than these. Waits for ever when the
+    /// session ends before, or the peer has closed its direction. Cancel-safe.
+    pub async fn folds_beyond(&self, folds: u32) {
+        self.changed_until(|handle| handle.folds() > folds).await;
     }
 
     /// Resolves when both epochs are greater than these. Waits for ever when the
@@ -176,6 +196,7 @@ pub struct Counters {
 pub(super) struct Tally {
     pub(super) epoch_sent: AtomicU32,
     pub(super) epoch_received: AtomicU32,
+    pub(super) folds: AtomicU32,
     pub(super) records_sent: AtomicU64,
     pub(super) records_received: AtomicU64,
     pub(super) plain_bytes_sent: AtomicU64,
@@ -200,6 +221,7 @@ pub(super) struct Shared {
     account: Account,
     pub(super) tally: Tally,
     rekey_requested: AtomicBool,
+    fold_requested: AtomicBool,
     closed: AtomicBool,
     /// An epoch or `closed` has changed.
     changed: Notify,
@@ -219,6 +241,7 @@ impl Shared {
             account,
             tally: Tally::default(),
             rekey_requested: AtomicBool::new(false),
+            fold_requested: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             changed: Notify::new(),
             reader: AtomicWaker::new(),
@@ -241,19 +264,32 @@ impl Shared {
     }
 
     pub(super) fn take_rekey_request(&self) -> bool {
+        take(&self.rekey_requested)
+    }
+
+    pub(super) fn take_fold_request(&self) -> bool {
+        take(&self.fold_requested)
+    }
+
+    /// What the channel counts, for those who wait for it.
+    pub(super) fn publish(&self, channel: &Channel) {
+        let tally = &self.tally;
+        tally.records_sent.store(channel.records_sent(), Ordering::Relaxed);
+        tally.records_received.store(channel.records_received(), Ordering::Relaxed);
+        let (sent, received) = channel.epochs();
+        let moved = [
+            (&tally.epoch_sent, sent),
+            (&tally.epoch_received, received),
+            (&tally.folds, channel.folds()),
+        ]
+        .into_iter()
         // The plain load keeps the cache line shared on the hot path.
-        self.rekey_requested.load(Ordering::Acquire)
-            && self.rekey_requested.swap(false, Ordering::AcqRel)
-    }
-
-    pub(super) fn epoch_sent(&self, epoch: u32) {
-        self.tally.epoch_sent.store(epoch, Ordering::Release);
-        self.changed.notify_waiters();
-    }
-
-    pub(super) fn epoch_received(&self, epoch: u32) {
-        self.tally.epoch_received.store(epoch, Ordering::Release);
-        self.changed.notify_waiters();
+        .filter(|(seen, now)| seen.load(Ordering::Relaxed) != *now)
+        .inspect(|(seen, now)| seen.store(*now, Ordering::Release))
+        .count();
+        if moved > 0 {
+            self.changed.notify_waiters();
+        }
     }
 
     pub(super) fn close(&self) {
@@ -284,6 +320,11 @@ impl Shared {
             rekey_gap_ns_max: load(&tally.rekey_gap_ns_max),
         }
     }
+}
+
+fn take(flag: &AtomicBool) -> bool {
+    // The plain load keeps the cache line shared on the hot path.
+    flag.load(Ordering::Acquire) && flag.swap(false, Ordering::AcqRel)
 }
 
 impl Wake for Shared {

@@ -12,19 +12,22 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
 use tonic::transport::server::Connected;
 
-use self::incoming::{Incoming, Received};
-use self::outgoing::Outgoing;
-use super::record::{Opener, RecordError, Sealer};
-use super::rekey::RekeyLimits;
+use self::meter::Gaps;
+use self::wait::Wait;
+use super::channel::{Channel, Event};
+use super::record::RecordError;
 use super::session::{self, SessionHandle, Shared};
 
-mod incoming;
-mod outgoing;
+mod drive;
+pub mod establish;
+mod meter;
 mod wait;
 
 /// An encrypted, authenticated byte stream over `IO`.
@@ -36,59 +39,44 @@ mod wait;
 /// the transport has taken everything; `poll_shutdown` sends the `Close`.
 pub struct SecureStream<IO> {
     io: IO,
-    incoming: Incoming,
-    outgoing: Outgoing,
+    channel: Channel,
     shared: Arc<Shared>,
     /// Registered with the transport for writing: wakes both halves.
     both: Waker,
+    began: Instant,
+    /// Made when something first has to wait, then used again.
+    timer: Option<Pin<Box<Sleep>>>,
+    /// Since when the transport takes nothing.
+    blocked_since: Option<Instant>,
+    stall_deadline_ms: u64,
+    read_wait: Wait,
+    write_wait: Wait,
+    gaps: Gaps,
 }
 
 impl<IO> SecureStream<IO> {
-    /// A stream whose handshake is done and whose keys are confirmed.
-    pub(super) fn new(
-        io: IO,
-        sealer: Sealer,
-        opener: Opener,
-        limits: RekeyLimits,
-        shared: Shared,
-    ) -> Self {
+    /// A stream whose handshake is done and whose keys are confirmed. The channel's
+    /// time begins now, at 0.
+    pub(super) fn new(io: IO, channel: Channel, stall_deadline_ms: u64, shared: Shared) -> Self {
         let shared = Arc::new(shared);
         Self {
             io,
-            incoming: Incoming::new(opener),
-            outgoing: Outgoing::new(sealer, limits),
+            channel,
             both: session::both_halves(&shared),
             shared,
+            began: Instant::now(),
+            timer: None,
+            blocked_since: None,
+            stall_deadline_ms,
+            read_wait: Wait::default(),
+            write_wait: Wait::default(),
+            gaps: Gaps::default(),
         }
     }
 
     /// The session, for those who do not read or write it.
     pub fn handle(&self) -> SessionHandle {
         SessionHandle(Arc::clone(&self.shared))
-    }
-}
-
-impl<IO: AsyncRead + AsyncWrite + Unpin> SecureStream<IO> {
-    /// Sends what is pending and must not wait for the writer: an update that
-    /// somebody asked for, and the rest of the send buffer.
-    fn poll_pending(&mut self) -> Poll<io::Result<()>> {
-        if let Some(error) = self.incoming.failure() {
-            return Poll::Ready(Err(broken(error)));
-        }
-        let seen_epoch = self.incoming.epoch();
-        let mut context = Context::from_waker(&self.both);
-        self.outgoing.poll_pending(&mut self.io, seen_epoch, &self.shared, &mut context)
-    }
-
-    /// The reading half's part in that. A write error is for the writer: what the
-    /// peer has sent can still be read.
-    fn nudge(&mut self) {
-        let _ = self.poll_pending();
-    }
-
-    fn fail(&self, error: io::Error) -> io::Error {
-        self.shared.close();
-        error
     }
 }
 
@@ -105,27 +93,21 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for SecureStream<IO> {
             return Poll::Ready(Ok(()));
         }
         loop {
-            if this.incoming.deliver(buf) {
+            let data = this.channel.data();
+            let bytes = data.len().min(buf.remaining());
+            if bytes > 0 {
+                buf.put_slice(&data[..bytes]);
+                this.channel.consume(bytes);
                 return Poll::Ready(Ok(()));
             }
-            match this.incoming.next_record(&this.shared) {
-                Ok(Received::Data) => {}
-                Ok(Received::End) => {
+            match this.next_event().map_err(|e| this.fail(e))? {
+                Event::Data => {}
+                Event::End => {
                     this.shared.close();
                     return Poll::Ready(Ok(()));
                 }
-                Ok(Received::KeyUpdate(update)) => {
-                    if let Err(error) = this.outgoing.handle_update(update) {
-                        let error = this.incoming.reject(error);
-                        return Poll::Ready(Err(this.fail(broken(error))));
-                    }
-                    this.nudge();
-                }
-                Ok(Received::Nothing) => {
-                    let read = ready!(this.incoming.poll_fill(&mut this.io, &this.shared, cx));
-                    read.map_err(|e| this.fail(e))?;
-                }
-                Err(error) => return Poll::Ready(Err(this.fail(broken(error)))),
+                Event::Control => this.nudge(),
+                Event::Nothing => ready!(this.poll_fill(cx)).map_err(|e| this.fail(e))?,
             }
         }
     }
@@ -151,9 +133,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for SecureStream<IO> {
         if bufs.iter().all(|part| part.is_empty()) {
             return Poll::Ready(Ok(0));
         }
-        let seen_epoch = this.incoming.epoch();
-        let accepted = this.outgoing.seal(bufs, seen_epoch, &this.shared);
+        let now_ns = this.now_ns();
+        let (channel, shared) = (&mut this.channel, &this.shared);
+        let accepted = meter::sealing(shared, || channel.write(bufs, now_ns));
+        shared.publish(channel);
         let accepted = accepted.map_err(|e| this.fail(broken(e)))?;
+        this.shared.tally.plain_bytes_sent.fetch_add(accepted as u64, Ordering::Relaxed);
         // Accepted is accepted: what the transport does not take now it takes when
         // flushed, and whether it failed the next call says.
         this.nudge();
@@ -175,7 +160,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for SecureStream<IO> {
         let this = self.get_mut();
         this.shared.writer.register(cx.waker());
         ready!(this.poll_pending()).map_err(|e| this.fail(e))?;
-        this.outgoing.close(&this.shared).map_err(|e| this.fail(broken(e)))?;
+        let (channel, shared) = (&mut this.channel, &this.shared);
+        let closed = meter::sealing(shared, || channel.close());
+        shared.publish(channel);
+        closed.map_err(|e| this.fail(broken(e)))?;
         ready!(this.poll_pending()).map_err(|e| this.fail(e))?;
         Pin::new(&mut this.io).poll_shutdown(&mut Context::from_waker(&this.both))
     }
@@ -206,6 +194,7 @@ fn broken(error: RecordError) -> io::Error {
     let kind = match error {
         RecordError::Truncated => io::ErrorKind::UnexpectedEof,
         RecordError::AfterClose => io::ErrorKind::BrokenPipe,
+        RecordError::Stalled { .. } => io::ErrorKind::TimedOut,
         _ => io::ErrorKind::InvalidData,
     };
     io::Error::new(kind, error)

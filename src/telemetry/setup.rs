@@ -4,8 +4,6 @@
 //! log filter; spans are ours (target `dropbed`) and all go to the collector.
 //! Without a collector nobody listens to spans, and the callsites are disabled.
 
-use std::io::IsTerminal as _;
-
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
@@ -16,6 +14,7 @@ use tracing_subscriber::registry::{LookupSpan, Registry};
 
 use self::export::Export;
 pub use self::export::{FLUSH_DEADLINE_MS, FlushError, SPAN_BATCH_MAX, SPAN_QUEUE_MAX};
+use super::colour;
 use super::names::{attribute, environment};
 
 mod export;
@@ -162,8 +161,8 @@ fn log<S>() -> impl Layer<S> + Send + Sync
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
-    let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(color)
+    let is_coloured = colour::is_wanted(&std::io::stderr());
+    tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(is_coloured)
 }
 
 /// Logs are events; spans are for the collector.

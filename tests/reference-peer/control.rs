@@ -177,6 +177,13 @@ impl Control for Reference {
     async fn stop(&self, _: Request<wire::StopRequest>) -> Answer<wire::StopReply> {
         Err(absent("Stop"))
     }
+
+    async fn remove_peer(
+        &self,
+        _: Request<wire::RemovePeerRequest>,
+    ) -> Answer<wire::RemovePeerReply> {
+        Err(absent("RemovePeer"))
+    }
 }
 
 fn event(event: Event) -> wire::TransferEvent {

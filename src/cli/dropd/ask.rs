@@ -1,31 +1,77 @@
 //! Commands that ask a running daemon.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
+use tokio::time::timeout;
 use tonic::Code;
 
-use super::{Command, FAILED, Failure, Global, INTERRUPTED, ModeArg, PullArgs, WRONG_INPUT};
+use super::{
+    Command, FAILED, Failure, Global, INTERRUPTED, ModeArg, PeerCommand, PullArgs, WRONG_INPUT,
+};
 use crate::daemon::control_client::{ControlAddress, ControlClient, connect};
 use crate::proto::control as wire;
 use crate::proto::control::destination::To;
 use crate::proto::control::transfer_event::Event;
+
+/// For what a daemon knows by itself, in milliseconds: past this it is stopped or stuck.
+const OWN_ANSWER_DEADLINE: Duration = Duration::from_secs(10);
+
+/// For what it asks a peer, with its own bounds on dialling, on the answer and on new
+/// keys (30 s) before this, so that it can tell which of them passed.
+const PEER_ANSWER_DEADLINE: Duration = Duration::from_secs(90);
 
 pub(super) fn ask(command: Command, global: &Global) -> Result<(), Failure> {
     let address = global.address()?;
     let json = global.json;
     Runtime::new().map_err(Failure::failed)?.block_on(async {
         let mut client = connect(&address).await.map_err(Failure::failed)?;
+        let bound = bound(&command);
+        let answered = answer(&mut client, &address, command, json);
         tokio::select! {
-            done = answer(&mut client, &address, command, json) => done,
+            done = within(bound, &address, answered) => done,
             interrupted = tokio::signal::ctrl_c() => {
                 interrupted.map_err(Failure::failed)?;
                 Err(Failure::new(INTERRUPTED, ""))
             }
         }
     })
+}
+
+/// What is asked for, in words, and how long a daemon has for its answer. None where
+/// the work itself may take any time.
+const fn bound(command: &Command) -> Option<(&'static str, Duration)> {
+    match command {
+        Command::Status => Some(("for its status", OWN_ANSWER_DEADLINE)),
+        Command::Peers => Some(("for its peers", OWN_ANSWER_DEADLINE)),
+        Command::Peer(_) => Some(("to change its peers", OWN_ANSWER_DEADLINE)),
+        Command::Stop => Some(("to stop", OWN_ANSWER_DEADLINE)),
+        Command::Ls { .. } => Some(("for a directory of a peer", PEER_ANSWER_DEADLINE)),
+        Command::Rekey { .. } => Some(("to change keys", PEER_ANSWER_DEADLINE)),
+        Command::Pull(_) | Command::Id(_) | Command::Run(_) | Command::Read { .. } => None,
+    }
+}
+
+async fn within(
+    bound: Option<(&str, Duration)>,
+    address: &ControlAddress,
+    answering: impl Future<Output = Result<(), Failure>>,
+) -> Result<(), Failure> {
+    let Some((what, deadline)) = bound else { return answering.await };
+    let address = match address {
+        ControlAddress::Unix(path) => lossy(path),
+        ControlAddress::Tcp { address, .. } => address.clone(),
+    };
+    let late = || {
+        Failure::failed(format!(
+            "asked the daemon at {address} {what}: no answer within {deadline:?}; is its process \
+             stopped? `kill -CONT` lets it go on, `kill -KILL` ends it"
+        ))
+    };
+    timeout(deadline, answering).await.unwrap_or_else(|_| Err(late()))
 }
 
 async fn answer(
@@ -61,6 +107,10 @@ async fn answer(
             } else {
                 println!("epochs: sent {epoch_sent}, received {epoch_received}");
             }
+        }
+        Command::Peer(PeerCommand::Remove { name }) => {
+            let request = wire::RemovePeerRequest { name };
+            client.remove_peer(request).await.map_err(refused)?;
         }
         Command::Stop => {
             client.stop(wire::StopRequest {}).await.map_err(refused)?;
@@ -235,4 +285,42 @@ fn refused(status: tonic::Status) -> Failure {
         _ => FAILED,
     };
     Failure::new(exit_code, status.message())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::dropd::Cli;
+
+    fn command(words: &[&str]) -> Command {
+        Cli::parse_from(std::iter::once("dropd").chain(words.iter().copied())).command
+    }
+
+    /// Its kernel still accepts connections.
+    #[tokio::test(start_paused = true)]
+    async fn a_stopped_daemon_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("control");
+        let _silent = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let address = ControlAddress::Unix(socket);
+        for words in [&["status"][..], &["peers"], &["ls", "a"], &["rekey", "a"], &["stop"]] {
+            let mut client = connect(&address).await.unwrap();
+            let command = command(words);
+            let bound = bound(&command);
+            let answered = answer(&mut client, &address, command, false);
+            let failure = within(bound, &address, answered).await.unwrap_err();
+            assert_eq!(failure.exit_code, FAILED);
+            let text = failure.message;
+            for word in ["control", "no answer within", "kill -CONT", bound.unwrap().0] {
+                assert!(text.contains(word), "{words:?}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_pull_may_take_any_time() {
+        assert!(bound(&command(&["pull", "a/f"])).is_none());
+    }
 }

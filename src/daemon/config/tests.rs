@@ -1,4 +1,5 @@
 use super::*;
+use crate::secure::Suite;
 
 fn defaults() -> Defaults {
     Defaults { host_name: Some("host".to_owned()), state: Some("/state".into()) }
@@ -16,6 +17,9 @@ fn earlier_source_wins_and_empty_says_nothing() {
     assert_eq!((config.name.as_str(), config.listen.as_str()), ("flag", "1.2.3.4:5"));
     assert_eq!(config.rekey.bytes, 1 << 20);
     assert_eq!(config.control, ControlListen::Unix("/state/control.sock".into()));
+    assert_eq!(config.suites, SuiteChoice::Auto);
+    let chosen = settings("share: /srv\nsuite: aes-256-gcm\n").resolve(&defaults()).unwrap();
+    assert_eq!(chosen.suites, SuiteChoice::Only(Suite::Aes256Gcm));
     let plain = settings("share: /srv\n").resolve(&defaults()).unwrap();
     assert_eq!((plain.name.as_str(), plain.listen.as_str()), ("host", LISTEN_DEFAULT));
 }
@@ -33,6 +37,7 @@ fn what_cannot_work_is_refused() {
         ("share: /s\nname: Upper\n", "Upper"),
         ("share: /s\ncontrol: 127.0.0.1:1\n", "DROPD_CONTROL_TOKEN_FILE"),
         ("share: /s\nrekey_bytes: 1\n", "rekey bytes"),
+        ("share: /s\nsuite: rot13\n", "chacha20-poly1305"),
         ("share: /s\npeers: [{name: p, id: nonsense}]\n", "nonsense"),
     ] {
         let error = settings(text).resolve(&defaults()).unwrap_err().to_string();

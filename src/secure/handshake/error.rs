@@ -3,32 +3,31 @@
 use std::fmt;
 use std::io;
 
+use super::super::entropy::NoEntropy;
 use super::super::identity::PeerId;
 use super::super::record::RecordError;
-use super::message::{BODY_BYTES_MAX, VERSION};
+use super::message::BODY_BYTES_MAX;
 
-/// Why a peer refused a handshake, in its own unauthenticated words.
+/// Why a peer refuses a handshake. Said only to those who hold a key and know ours,
+/// under the keys of the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Refusal {
-    /// Too many handshakes at once.
-    Busy = 1,
-    /// It could not read the first message with its key.
-    NotForMe = 2,
-    /// Our id is not among its peers.
-    UnknownPeer = 3,
-    /// No common version of the protocol, or no common suite.
-    Version = 4,
+    /// Our id is not among its peers, or no longer.
+    UnknownPeer = 1,
+    /// No common version of the protocol.
+    Version = 2,
+    /// No common suite.
+    Suite = 3,
 }
 
 impl Refusal {
     /// The reason with this code.
     pub const fn from_byte(byte: u8) -> Option<Self> {
         match byte {
-            1 => Some(Self::Busy),
-            2 => Some(Self::NotForMe),
-            3 => Some(Self::UnknownPeer),
-            4 => Some(Self::Version),
+            1 => Some(Self::UnknownPeer),
+            2 => Some(Self::Version),
+            3 => Some(Self::Suite),
             _ => None,
         }
     }
@@ -37,13 +36,12 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Busy => "it has too many handshakes under way; try again later",
-            Self::NotForMe => {
-                "the handshake is not for it: it has another id than the one pinned here; \
-                 compare with `dropd id` over there"
+            Self::UnknownPeer => {
+                "the dialling end's id is not among the accepting end's peers; add the id that \
+                 `dropd id` prints at the dialling end"
             }
-            Self::UnknownPeer => "it does not know our id; add the id that `dropd id` prints here",
-            Self::Version => "it speaks another version of the protocol; update the older end",
+            Self::Version => "no version of the protocol in common; update the older end",
+            Self::Suite => "no cipher suite in common; set `auto` at both ends",
         })
     }
 }
@@ -52,17 +50,23 @@ impl fmt::Display for Refusal {
 #[derive(Debug, thiserror::Error)]
 pub enum HandshakeError {
     /// The other end hung up.
-    #[error("the other end closed the connection in the middle of the handshake")]
+    #[error(
+        "the other end closed the connection in the middle of the handshake; its log may say \
+         why (too many connections at once, or a restart); try again"
+    )]
     Closed,
     /// The transport failed.
     #[error("the connection failed in the middle of the handshake: {0}")]
     Io(io::Error),
+    /// Another layout of the messages.
+    #[error("the other end uses layout {theirs} of handshake messages; update the older end")]
+    Layout {
+        /// Its layout.
+        theirs: u8,
+    },
     /// Not what the protocol says.
     #[error("the other end's handshake message is malformed: it is broken, or not dropd")]
     Malformed,
-    /// Nothing that both can do.
-    #[error("the other end has no cipher suite in common with us; update the older end")]
-    NoCommonSuite,
     /// The first record does not open.
     #[error("the other end did not confirm the session's keys: {0}")]
     NotConfirmed(RecordError),
@@ -78,20 +82,31 @@ pub enum HandshakeError {
          pin the id that `dropd id` prints here"
     )]
     NotForUs,
+    /// A choice that was not offered.
+    #[error("the peer chose a suite or version that was not offered: it is broken")]
+    NotOffered,
     /// Something else than dropd.
     #[error("what is at the other end does not speak our protocol; check address and port")]
     NotOurProtocol,
     /// The system's generator failed.
-    #[error("the system gives no random bytes: {reason}")]
-    Random {
-        /// The system's words.
-        reason: String,
-    },
-    /// The other end refused. Anybody on the way can say so: a hint.
-    #[error("the peer says: {0}")]
+    #[error(transparent)]
+    NoEntropy(#[from] NoEntropy),
+    /// The other end refused.
+    #[error("the peer refuses: {0}")]
     Refused(Refusal),
+    /// We refuse, and have said why.
+    #[error("refused {remote}: {reason}")]
+    Refuses {
+        /// Who asked.
+        remote: PeerId,
+        /// Why not.
+        reason: Refusal,
+    },
     /// No end within the deadline.
-    #[error("no handshake within {deadline_ms} ms: the other end is silent or too slow")]
+    #[error(
+        "no handshake within {deadline_ms} ms: the other end is silent or too slow, or it has \
+         another id than the pinned one (compare with `dropd id` over there)"
+    )]
     TimedOut {
         /// The deadline that passed.
         deadline_ms: u64,
@@ -102,33 +117,6 @@ pub enum HandshakeError {
         /// What the header says.
         length: usize,
     },
-    /// An id that is not pinned.
-    #[error("{remote} is not among our peers; add it if it should be")]
-    UnknownPeer {
-        /// Who asked.
-        remote: PeerId,
-    },
-    /// Another version.
-    #[error(
-        "the other end speaks version {theirs} of the protocol, we speak {VERSION}; update the older end"
-    )]
-    Version {
-        /// Its version.
-        theirs: u8,
-    },
-}
-
-impl HandshakeError {
-    /// What the accepting end tells the dialling one, if anything. Nobody who does
-    /// not speak the protocol gets an answer.
-    pub const fn refusal(&self) -> Option<Refusal> {
-        match self {
-            Self::NotForUs => Some(Refusal::NotForMe),
-            Self::NoCommonSuite | Self::Version { .. } => Some(Refusal::Version),
-            Self::UnknownPeer { .. } => Some(Refusal::UnknownPeer),
-            _ => None,
-        }
-    }
 }
 
 impl From<io::Error> for HandshakeError {
@@ -144,7 +132,7 @@ impl From<snow::Error> for HandshakeError {
     /// Only for our own messages; what the other end sent has errors of its own.
     fn from(error: snow::Error) -> Self {
         match error {
-            snow::Error::Rng => Self::Random { reason: error.to_string() },
+            snow::Error::Rng => Self::NoEntropy(NoEntropy),
             _ => Self::Malformed,
         }
     }

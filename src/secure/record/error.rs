@@ -1,8 +1,9 @@
 //! Why records are refused.
 
+use super::super::fold::FoldError;
 use super::super::frame::LengthError;
 use super::super::rekey::{EpochsExhausted, FutureEpoch};
-use super::{EMPTY_RUN_RECORDS_MAX, RECORDS_PER_KEY_MAX};
+use super::EMPTY_RUN_RECORDS_MAX;
 
 /// Why a session's records cannot go on. None of these is ever repaired: the
 /// session ends, and a new one begins with a handshake.
@@ -25,11 +26,14 @@ pub enum RecordError {
         /// Counter in its header.
         counter: u64,
     },
+    /// A fold that makes no sense.
+    #[error(transparent)]
+    Fold(#[from] FoldError),
     /// A peer that has seen more than there was.
     #[error(transparent)]
     FutureEpoch(#[from] FutureEpoch),
-    /// The hard limit of records under one key.
-    #[error("epoch {epoch} has used up its key: {RECORDS_PER_KEY_MAX} records without an update")]
+    /// The hard limit of records or bytes under one key.
+    #[error("epoch {epoch} has used up its key without an update: the sender is broken")]
     KeyUsedUp {
         /// Which epoch.
         epoch: u32,
@@ -62,6 +66,12 @@ pub enum RecordError {
         found_epoch: u32,
         /// Counter in the header.
         found_counter: u64,
+    },
+    /// The transport takes nothing.
+    #[error("the other end has taken no byte for {deadline_ms} ms: it is stuck, or the network is")]
+    Stalled {
+        /// The deadline that passed.
+        deadline_ms: u64,
     },
     /// The stream ended without `Close`.
     #[error("the stream ended without the peer's authenticated close: bytes are missing")]

@@ -3,9 +3,37 @@ use proptest::prelude::*;
 use super::*;
 use crate::secure::rekey::SECRET_BYTES;
 
+const SUITE: Suite = Suite::ChaCha20Poly1305;
+
+impl Sealer {
+    /// What somebody can do who has stolen all secrets of this direction.
+    pub(in crate::secure) fn steal(&self) -> Opener {
+        let mut direction = Direction::new(self.0.ratchet.stolen());
+        direction.counter = self.0.counter;
+        Opener { direction, empty_run: 0, folded: None, failed: None }
+    }
+
+    pub(in crate::secure) fn skip_to_epoch(&mut self, epoch: u32) {
+        self.0 = Direction::new(self.0.ratchet.stolen().at_epoch(epoch));
+    }
+}
+
+impl Opener {
+    /// The next epoch as it would be without a fold.
+    pub(in crate::secure) fn advanced_without_fold(&self) -> Self {
+        let mut direction = Direction::new(self.direction.ratchet.stolen());
+        direction.advance(None).unwrap();
+        Self { direction, empty_run: 0, folded: None, failed: None }
+    }
+
+    pub(in crate::secure) fn skip_to_epoch(&mut self, epoch: u32) {
+        self.direction = Direction::new(self.direction.ratchet.stolen().at_epoch(epoch));
+    }
+}
+
 fn ends() -> (Sealer, Opener) {
     let secret = || Secret::new([7; SECRET_BYTES]);
-    (Sealer::new(secret()), Opener::new(secret()))
+    (Sealer::new(SUITE, secret()), Opener::new(SUITE, secret()))
 }
 
 fn data(sealer: &mut Sealer, bytes: &[u8]) -> Vec<u8> {
@@ -46,8 +74,8 @@ proptest! {
                     prop_assert_eq!(&record[range], parts.concat());
                 }
                 Step::Update(asks, seen_epoch) => {
-                    let update = KeyUpdate { asks, seen_epoch };
-                    sealer.seal_key_update(update, &mut record).unwrap();
+                    let update = KeyUpdate { asks, folds: false, seen_epoch };
+                    sealer.seal_key_update(update, None, &mut record).unwrap();
                     prop_assert_eq!(record.len(), KEY_UPDATE_WIRE_BYTES);
                     prop_assert_eq!(opener.open(&mut record), Ok(Opened::KeyUpdate(update)));
                 }
@@ -109,7 +137,9 @@ fn a_record_of_an_old_epoch_is_not_taken() {
     let (mut sealer, mut opener) = ends();
     let mut old = data(&mut sealer, b"old");
     let mut update = Vec::new();
-    sealer.seal_key_update(KeyUpdate { asks: false, seen_epoch: 0 }, &mut update).unwrap();
+    sealer
+        .seal_key_update(KeyUpdate { asks: false, folds: false, seen_epoch: 0 }, None, &mut update)
+        .unwrap();
     opener.open(&mut old.clone()).unwrap();
     opener.open(&mut update).unwrap();
     let error = opener.open(&mut old).unwrap_err();
@@ -120,8 +150,7 @@ fn a_record_of_an_old_epoch_is_not_taken() {
 fn a_record_under_the_wrong_epoch_s_key_is_forged() {
     let (mut sealer, _) = ends();
     let mut opener = ends().1;
-    sealer.0.ratchet.advance().unwrap();
-    sealer.0.cipher = cipher(&sealer.0.ratchet);
+    sealer.skip_to_epoch(1);
     let mut record = data(&mut sealer, b"ahead");
     // Pretend it is of epoch 0, which the receiver expects.
     record[4..8].fill(0);
@@ -154,14 +183,24 @@ fn large_writes_are_cut_to_records() {
 
 #[test]
 fn a_key_is_used_up_at_both_ends() {
-    let (mut sealer, mut opener) = ends();
-    sealer.0.counter = RECORDS_PER_KEY_MAX - 1;
-    opener.direction.counter = RECORDS_PER_KEY_MAX - 1;
-    let mut last = data(&mut sealer, b"last");
-    opener.open(&mut last).unwrap();
-    let used_up = RecordError::KeyUsedUp { epoch: 0 };
-    assert_eq!(sealer.seal_data(&[], 0, &mut Vec::new()), Err(used_up));
-    assert_eq!(opener.open(&mut last), Err(used_up));
+    for suite in Suite::ALL {
+        let limits = suite.key_limits();
+        let used = [(limits.records_hard - 1, 0), (0, limits.bytes_hard - 1)];
+        for (records, bytes) in used {
+            let secret = || Secret::new([7; SECRET_BYTES]);
+            let (mut sealer, mut opener) =
+                (Sealer::new(suite, secret()), Opener::new(suite, secret()));
+            for direction in [&mut sealer.0, &mut opener.direction] {
+                direction.counter = records;
+                direction.bytes = bytes;
+            }
+            let mut last = data(&mut sealer, b"last");
+            opener.open(&mut last).unwrap();
+            let used_up = RecordError::KeyUsedUp { epoch: 0 };
+            assert_eq!(sealer.seal_data(&[], 0, &mut Vec::new()), Err(used_up));
+            assert_eq!(opener.open(&mut last), Err(used_up));
+        }
+    }
 }
 
 #[test]
@@ -169,8 +208,8 @@ fn a_peer_that_sends_only_control_is_cut_off() {
     let (mut sealer, mut opener) = ends();
     let mut update = |opener: &mut Opener| {
         let mut record = Vec::new();
-        let update = KeyUpdate { asks: true, seen_epoch: 0 };
-        sealer.seal_key_update(update, &mut record).unwrap();
+        let update = KeyUpdate { asks: true, folds: false, seen_epoch: 0 };
+        sealer.seal_key_update(update, None, &mut record).unwrap();
         opener.open(&mut record)
     };
     for _ in 0..EMPTY_RUN_RECORDS_MAX {
@@ -181,10 +220,13 @@ fn a_peer_that_sends_only_control_is_cut_off() {
 
 #[test]
 fn authentic_nonsense_is_an_error() {
-    let cases: [(u8, &[u8], RecordError); 4] = [
+    let cases: [(u8, &[u8], RecordError); 7] = [
         (0, b"", RecordError::UnknownContent(0)),
-        (4, b"", RecordError::UnknownContent(4)),
-        (2, &[2, 0, 0, 0, 0], RecordError::Malformed { content: 2, bytes: 5 }),
+        (6, b"", RecordError::UnknownContent(6)),
+        (4, b"short", RecordError::Malformed { content: 4, bytes: 5 }),
+        (5, b"", RecordError::Malformed { content: 5, bytes: 0 }),
+        (2, &[4, 0, 0, 0, 0], RecordError::Malformed { content: 2, bytes: 5 }),
+        (2, &[2, 0, 0, 0, 0], RecordError::Fold(FoldError::Unasked)),
         (3, b"x", RecordError::Malformed { content: 3, bytes: 1 }),
     ];
     for (content, payload, expected) in cases {

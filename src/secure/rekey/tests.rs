@@ -1,6 +1,9 @@
 use super::*;
+use crate::secure::suite::{KeyLimits, Suite};
 
-const LIMITS: RekeyLimits = RekeyLimits { bytes: 100_000, records: 3, interval_ms: 10 };
+const LIMITS: RekeyLimits =
+    RekeyLimits { bytes: 100_000, records: 3, interval_ms: 10, fold_interval_ms: 100 };
+const KEY: KeyLimits = Suite::Aes256Gcm.key_limits();
 const MS: u64 = 1_000_000;
 
 fn hex(secret: &Secret) -> String {
@@ -9,27 +12,36 @@ fn hex(secret: &Secret) -> String {
 
 #[test]
 fn keys_follow_the_documented_derivation() {
-    // Computed with Python's hmac: HKDF-Expand(00 01 .. 1f, label || epoch).
-    let mut ratchet =
-        Ratchet::new(Zeroizing::new(std::array::from_fn(|i| u8::try_from(i).unwrap())));
-    let first = "5e7713057877bc6bd0d8c756f916e42b870921ed81998713e513ac1af210b94b";
-    let second = "c3ebab6a7bea74fa0824ad4d3dbe8088cdff1913322645f620399213815390a6";
+    // Computed with Python's hmac: HKDF-Expand(00 01 .. 1f, label || suite || epoch).
+    let secret = Zeroizing::new(std::array::from_fn(|i| u8::try_from(i).unwrap()));
+    let mut ratchet = Ratchet::new(Suite::Aes256Gcm, secret);
+    let first = "054d35db57b4c3b7341a9260f78bea63b750601295fe133f4a83ace2da3a06f1";
+    let second = "e58be5e0177491cf28017b674f42a55b2fda5764e8a1736448f077125aab8236";
+    let folded = "783332f375cf8f1d2b554ec3fcd1080db52129cdb546704ad6726f2b7460cc34";
     assert_eq!(hex(&ratchet.key()), first);
-    ratchet.advance().unwrap();
+    ratchet.advance(None).unwrap();
     assert_eq!((ratchet.epoch(), hex(&ratchet.key()).as_str()), (1, second));
+    ratchet.advance(Some(&Secret::new([5; SECRET_BYTES]))).unwrap();
+    assert_eq!(hex(&ratchet.key()), folded);
+}
+
+#[test]
+fn a_schedule_never_asks_more_of_a_key_than_its_suite_allows() {
+    let most = RekeyLimits { bytes: u64::MAX, records: u64::MAX, ..LIMITS };
+    assert_eq!(Schedule::new(most, KEY, 0).room_bytes(), KEY.bytes_soft);
 }
 
 #[test]
 fn the_last_epoch_is_the_last() {
-    let mut ratchet = Ratchet { secret: Secret::default(), epoch: u32::MAX };
+    let mut ratchet = Ratchet::new(Suite::Aes256Gcm, Secret::default()).at_epoch(u32::MAX);
     let key = ratchet.key();
-    assert_eq!(ratchet.advance(), Err(EpochsExhausted));
+    assert_eq!(ratchet.advance(None), Err(EpochsExhausted));
     assert_eq!((ratchet.epoch(), ratchet.key()), (u32::MAX, key));
 }
 
 #[test]
 fn each_limit_alone_makes_an_update_due() {
-    let mut schedule = Schedule::new(LIMITS, 0);
+    let mut schedule = Schedule::new(LIMITS, KEY, 0);
     schedule.data_sealed(99_999);
     assert!(!schedule.is_due(0));
     assert_eq!(schedule.room_bytes(), 1);
@@ -59,8 +71,8 @@ fn limits_have_a_minimum() {
     assert_eq!(error.to_string(), "the rekey limit bytes is 65535, the least is 65536; raise it");
     RekeyLimits { records: 0, ..RekeyLimits::default() }.check().unwrap_err();
     RekeyLimits { interval_ms: 0, ..RekeyLimits::default() }.check().unwrap_err();
-    let zero = RekeyLimits { bytes: 0, records: 0, interval_ms: 0 };
-    assert_eq!(Schedule::new(zero, 0).room_bytes(), REKEY_BYTES_MIN);
+    let zero = RekeyLimits { bytes: 0, records: 0, interval_ms: 0, fold_interval_ms: 0 };
+    assert_eq!(Schedule::new(zero, KEY, 0).room_bytes(), REKEY_BYTES_MIN);
 }
 
 /// Two schedules with the updates between them, in order.
@@ -75,7 +87,7 @@ struct Pair {
 impl Pair {
     fn new() -> Self {
         Self {
-            ends: [Schedule::new(LIMITS, 0), Schedule::new(LIMITS, 0)],
+            ends: [Schedule::new(LIMITS, KEY, 0), Schedule::new(LIMITS, KEY, 0)],
             sent: [0; 2],
             received: [0; 2],
             wire: [Vec::new(), Vec::new()],
@@ -84,7 +96,7 @@ impl Pair {
 
     fn send(&mut self, end: usize) {
         if let Some(asks) = self.ends[end].urgent() {
-            self.wire[end].push(KeyUpdate { asks, seen_epoch: self.received[end] });
+            self.wire[end].push(KeyUpdate { asks, folds: false, seen_epoch: self.received[end] });
             self.ends[end].update_sealed(0);
             self.sent[end] += 1;
         }
@@ -148,15 +160,15 @@ fn a_request_made_while_an_answer_is_owed_is_answered_again() {
 
 #[test]
 fn an_update_from_the_future_is_an_error() {
-    let mut schedule = Schedule::new(LIMITS, 0);
-    let update = KeyUpdate { asks: true, seen_epoch: 4 };
+    let mut schedule = Schedule::new(LIMITS, KEY, 0);
+    let update = KeyUpdate { asks: true, folds: false, seen_epoch: 4 };
     assert_eq!(schedule.handle_update(update, 3), Err(FutureEpoch { seen: 4, sent: 3 }));
     assert_eq!(schedule.urgent(), None);
 }
 
 #[test]
 fn an_honest_sender_never_sends_too_many_updates_in_a_row() {
-    let mut schedule = Schedule::new(LIMITS, 0);
+    let mut schedule = Schedule::new(LIMITS, KEY, 0);
     let mut updates = 0;
     loop {
         schedule.request();

@@ -5,10 +5,15 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex, spl
 use tokio::time::timeout;
 
 use self::chop::Chop;
+use super::super::channel::pair::NO_LIMIT;
+use super::super::entropy;
+use super::super::fold::Folds;
 use super::super::frame::{HEADER_BYTES, Header, RECORD_DATA_BYTES};
 use super::super::identity::PeerId;
-use super::super::rekey::{REKEY_BYTES_MIN, SECRET_BYTES, Secret};
+use super::super::record::{Opener, Sealer};
+use super::super::rekey::{REKEY_BYTES_MIN, RekeyLimits, SECRET_BYTES, Secret};
 use super::super::session::Side;
+use super::super::suite::Suite;
 use super::*;
 use crate::telemetry::layers::{Account, Layer};
 
@@ -19,20 +24,24 @@ mod tamper;
 /// would hang fails at once.
 const STUCK: Duration = Duration::from_secs(60);
 
-const NO_LIMIT: RekeyLimits =
-    RekeyLimits { bytes: u64::MAX, records: u64::MAX, interval_ms: u64::MAX };
-
 fn secret(direction: u8) -> Secret {
     Secret::new([direction; SECRET_BYTES])
 }
+
+/// No test waits for it but the one about it.
+const STALL_MS: u64 = 86_400_000;
 
 fn stream<IO>(io: IO, side: Side, limits: RekeyLimits) -> SecureStream<IO> {
     let (send, receive) = match side {
         Side::Dialled => (1, 2),
         Side::Accepted => (2, 1),
     };
+    let suite = Suite::ChaCha20Poly1305;
+    let (sealer, opener) = (Sealer::new(suite, secret(send)), Opener::new(suite, secret(receive)));
+    let folds = Folds::new(side, secret(3), entropy::system);
+    let channel = Channel::new(sealer, opener, folds, limits, 0);
     let shared = Shared::new(PeerId::from_bytes([0; 32]), "peer".into(), side, Account::new());
-    SecureStream::new(io, Sealer::new(secret(send)), Opener::new(secret(receive)), limits, shared)
+    SecureStream::new(io, channel, STALL_MS, shared)
 }
 
 type Duplex = SecureStream<DuplexStream>;
@@ -78,7 +87,7 @@ proptest! {
         records in 1u64..6,
         rekey_every in 1usize..8,
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             let limits = RekeyLimits { records, ..NO_LIMIT };
             let (a, b) = duplex(900);
@@ -341,4 +350,66 @@ async fn a_full_socket_is_charged_to_the_side_that_serves() {
         let blocked_ns = handle.account().times().self_ns(Layer::TcpWait);
         assert_eq!(blocked_ns > 0, side == Side::Accepted, "{side:?}: {blocked_ns}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_stream_folds_on_demand_also_when_it_must_wait() {
+    let (a, b) = pair(4096, NO_LIMIT);
+    let (here, there) = (a.handle(), b.handle());
+    let tasks = [keep_reading(a), keep_reading(b)];
+    for round in 0..3 {
+        // The second and third are held back for a while, by tokio's clock.
+        here.request_fold();
+        timeout(STUCK, here.folds_beyond(round)).await.expect("folds without traffic");
+        timeout(STUCK, there.folds_beyond(round)).await.expect("there too");
+    }
+    assert_eq!(here.epochs(), (3, 3));
+    for task in tasks {
+        task.abort();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_nobody_reads_is_given_up() {
+    let (mut a, b) = pair(4096, NO_LIMIT);
+    let handle = a.handle();
+    let began = Instant::now();
+    let sent = async {
+        loop {
+            if let Err(error) = a.write_all(&[0; 10_000]).await {
+                return error;
+            }
+        }
+    };
+    let error = sent.await;
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    assert_eq!(record_error(&error), RecordError::Stalled { deadline_ms: STALL_MS });
+    assert_eq!(began.elapsed().as_millis(), u128::from(STALL_MS));
+    assert!(handle.is_closed());
+    assert_eq!(record_error(&a.read_u8().await.unwrap_err()), record_error(&error));
+    drop(b);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_reader_is_no_stall() {
+    let (mut a, mut b) = pair(4096, NO_LIMIT);
+    let sent = bytes(40_000, 9);
+    let write = async {
+        a.write_all(&sent).await.unwrap();
+        a.shutdown().await.unwrap();
+    };
+    let read = async {
+        let mut received = Vec::new();
+        let mut part = [0; 4096];
+        loop {
+            // Half of the deadline between two reads.
+            tokio::time::advance(Duration::from_millis(STALL_MS / 2)).await;
+            match b.read(&mut part).await.unwrap() {
+                0 => return received,
+                length => received.extend_from_slice(&part[..length]),
+            }
+        }
+    };
+    let ((), received) = tokio::join!(write, read);
+    assert!(received == sent);
 }

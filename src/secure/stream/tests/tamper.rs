@@ -168,3 +168,15 @@ async fn a_dropped_or_repeated_key_update_is_caught() {
     let error = caught(&repeated, &plain, 4).await;
     assert!(matches!(error, RecordError::OutOfOrder { expected_epoch: 1, found_epoch: 0, .. }));
 }
+
+#[tokio::test]
+async fn a_length_that_no_record_has_ends_the_session_at_once() {
+    for length in [0, 1, 28, 64 << 20, u32::MAX] {
+        let mut header = [0; HEADER_BYTES];
+        header[..4].copy_from_slice(&u32::to_be_bytes(length));
+        let (received, end) = receive(Side::Accepted, &header).await;
+        assert!(received.is_empty());
+        let error = record_error(&end.unwrap_err());
+        assert!(matches!(error, RecordError::Length(found) if found.found == length), "{error:?}");
+    }
+}

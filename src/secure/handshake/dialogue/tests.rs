@@ -1,0 +1,152 @@
+use super::*;
+use crate::secure::channel::pair::{
+    ACCEPTOR, DIALLER, NO_LIMIT, feed, handshake, identities, local, reseed,
+};
+use crate::secure::identity::Identity;
+use crate::secure::record::RecordError;
+use crate::secure::suite::{Suite, SuiteChoice};
+
+mod known_answers;
+
+const CHACHA: SuiteChoice = SuiteChoice::Only(Suite::ChaCha20Poly1305);
+const AES: SuiteChoice = SuiteChoice::Only(Suite::Aes256Gcm);
+
+#[test]
+fn however_it_is_cut_the_same_is_said() {
+    let mut said = Vec::new();
+    for chunk_bytes in [1, 7, 33, 1000, usize::MAX] {
+        reseed(1);
+        let (agreed, messages) = handshake(&identities(), [CHACHA; 2], chunk_bytes).unwrap();
+        assert_eq!(agreed[DIALLER].peer_name, "acceptor");
+        assert_eq!(agreed[ACCEPTOR].peer_name, "dialler");
+        said.push(messages);
+    }
+    assert!(said.windows(2).all(|pair| pair[0] == pair[1]));
+}
+
+#[test]
+fn a_suite_is_what_both_have() {
+    reseed(2);
+    let identities = identities();
+    let suite = |dialler, acceptor| {
+        let (agreed, _) = handshake(&identities, [dialler, acceptor], usize::MAX)?;
+        let suites = agreed.map(|agreed| agreed.channel.suite());
+        assert_eq!(suites[0], suites[1]);
+        Ok::<_, HandshakeError>(suites[0])
+    };
+    assert_eq!(suite(CHACHA, CHACHA).unwrap(), Suite::ChaCha20Poly1305);
+    assert_eq!(suite(AES, AES).unwrap(), Suite::Aes256Gcm);
+    assert_eq!(suite(SuiteChoice::Auto, CHACHA).unwrap(), Suite::ChaCha20Poly1305);
+    assert_eq!(suite(CHACHA, SuiteChoice::Auto).unwrap(), Suite::ChaCha20Poly1305);
+    let auto = suite(SuiteChoice::Auto, SuiteChoice::Auto).unwrap();
+    assert_eq!(auto, SuiteChoice::Auto.suites()[0], "the best that this processor has");
+    let error = suite(CHACHA, AES).unwrap_err();
+    assert!(matches!(error, HandshakeError::Refuses { reason: Refusal::Suite, .. }), "{error}");
+}
+
+/// A handshake with somebody on the way who changes one byte of a message: whether
+/// either end comes to hold a session.
+fn with_a_flip(message: usize, byte: usize, mask: u8) -> [Result<(), HandshakeError>; 2] {
+    reseed(3);
+    let identities = identities();
+    let known = |_: &PeerId| Some("dialler".to_owned());
+    let remote = identities[ACCEPTOR].id();
+    let mut dials =
+        Dialogue::dial(local(&identities[DIALLER], SuiteChoice::Auto), remote, "acceptor").unwrap();
+    let mut accepts = Dialogue::accept(local(&identities[ACCEPTOR], SuiteChoice::Auto), &known);
+    let flip = |at: usize, mut bytes: Vec<u8>| {
+        if at == message {
+            bytes[byte] ^= mask;
+        }
+        bytes
+    };
+    let mut outcome = [Ok(()), Ok(())];
+    outcome[ACCEPTOR] = feed(&mut accepts, &flip(0, dials.take_output()), usize::MAX);
+    outcome[DIALLER] = feed(&mut dials, &flip(1, accepts.take_output()), usize::MAX);
+    if outcome[ACCEPTOR].is_ok() {
+        outcome[ACCEPTOR] = feed(&mut accepts, &flip(2, dials.take_output()), usize::MAX);
+    }
+    for (outcome, dialogue) in outcome.iter_mut().zip([dials, accepts]) {
+        let agreed = dialogue.finish(NO_LIMIT, 0).is_some();
+        if outcome.is_ok() && !agreed {
+            *outcome = Err(HandshakeError::Closed);
+        }
+    }
+    outcome
+}
+
+/// Whoever changes a byte, also one of the suites and versions on offer, leaves the
+/// accepting end without a session, so that nothing is served under a weaker one.
+#[test]
+fn a_downgrade_fails_and_so_does_every_other_change() {
+    reseed(3);
+    let (_, messages) = handshake(&identities(), [SuiteChoice::Auto; 2], usize::MAX).unwrap();
+    for (message, bytes) in messages.iter().enumerate() {
+        let (edge, length) = (200, bytes.len());
+        let near = |byte: usize| byte < edge || byte + edge > length || byte.is_multiple_of(37);
+        for byte in (0..length).filter(|byte| near(*byte)) {
+            let outcome = with_a_flip(message, byte, 0x01);
+            assert!(outcome[ACCEPTOR].is_err(), "message {message}, byte {byte}");
+            // What the accepting end says last, the dialling end has already checked.
+            assert!(message == 2 || outcome[DIALLER].is_err(), "message {message}, byte {byte}");
+        }
+    }
+}
+
+#[test]
+fn a_replayed_session_ends_unconfirmed_and_unserved() {
+    reseed(4);
+    let identities = identities();
+    let (_, [hello, _, confirmation]) = handshake(&identities, [CHACHA; 2], usize::MAX).unwrap();
+    let known = |_: &PeerId| Some("dialler".to_owned());
+    for _ in 0..3 {
+        let mut accepts = Dialogue::accept(local(&identities[ACCEPTOR], CHACHA), &known);
+        feed(&mut accepts, &hello, usize::MAX).unwrap();
+        let error = feed(&mut accepts, &confirmation, usize::MAX).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                HandshakeError::NotConfirmed(RecordError::Forged { epoch: 0, counter: 0 })
+            ),
+            "{error}"
+        );
+        assert!(accepts.finish(NO_LIMIT, 0).is_none());
+    }
+}
+
+#[test]
+fn a_confirmation_that_says_more_is_no_confirmation() {
+    reseed(5);
+    let identities = identities();
+    let known = |_: &PeerId| Some("dialler".to_owned());
+    let mut accepts = Dialogue::accept(local(&identities[ACCEPTOR], CHACHA), &known);
+    let remote = identities[ACCEPTOR].id();
+    let mut dials =
+        Dialogue::dial(local(&identities[DIALLER], CHACHA), remote, "acceptor").unwrap();
+    feed(&mut accepts, &dials.take_output(), usize::MAX).unwrap();
+    feed(&mut dials, &accepts.take_output(), usize::MAX).unwrap();
+    let mut agreed = dials.finish(NO_LIMIT, 0).unwrap();
+    // A close in place of the empty record: authentic, and not what is due.
+    agreed.channel.close().unwrap();
+    let error = feed(&mut accepts, agreed.channel.output(), usize::MAX).unwrap_err();
+    assert!(matches!(error, HandshakeError::NotConfirmed(_)), "{error}");
+}
+
+#[test]
+fn a_peer_that_was_removed_is_as_unknown_as_a_stranger() {
+    reseed(6);
+    let identities = identities();
+    let nobody = |_: &PeerId| None;
+    let remote = identities[ACCEPTOR].id();
+    let mut lengths = Vec::new();
+    for dialler in [&identities[DIALLER], &Identity::generate().unwrap()] {
+        let mut dials = Dialogue::dial(local(dialler, CHACHA), remote, "acceptor").unwrap();
+        let mut accepts = Dialogue::accept(local(&identities[ACCEPTOR], CHACHA), &nobody);
+        feed(&mut accepts, &dials.take_output(), usize::MAX).unwrap_err();
+        let refusal = accepts.take_output();
+        lengths.push(refusal.len());
+        let error = feed(&mut dials, &refusal, usize::MAX).unwrap_err();
+        assert!(matches!(error, HandshakeError::Refused(Refusal::UnknownPeer)), "{error}");
+    }
+    assert_eq!(lengths[0], lengths[1]);
+}

@@ -1,0 +1,88 @@
+//! One AEAD under one key, in place.
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce as AesNonce, UnboundKey};
+use chacha20poly1305::aead::inout::InOutBuf;
+use chacha20poly1305::{AeadInOut as _, ChaCha20Poly1305, Key, KeyInit as _, Nonce, Tag};
+
+use super::super::frame::{NONCE_BYTES, TAG_BYTES};
+use super::super::rekey::Secret;
+use super::Suite;
+
+/// A cipher with its key. Both wipe the key when dropped: `chacha20poly1305` by its
+/// feature `zeroize`, AWS-LC because it wipes all that it frees.
+pub(in crate::secure) enum Cipher {
+    ChaCha20Poly1305(ChaCha20Poly1305),
+    Aes256Gcm(LessSafeKey),
+}
+
+/// The tag does not fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::secure) struct TagMismatch;
+
+impl Cipher {
+    pub(in crate::secure) fn new(suite: Suite, key: &Secret) -> Self {
+        match suite {
+            Suite::ChaCha20Poly1305 => {
+                Self::ChaCha20Poly1305(ChaCha20Poly1305::new(<&Key>::from(&**key)))
+            }
+            Suite::Aes256Gcm => {
+                let key = UnboundKey::new(&AES_256_GCM, key.as_slice())
+                    .expect("a secret has the 32 bytes of the key");
+                Self::Aes256Gcm(LessSafeKey::new(key))
+            }
+        }
+    }
+
+    /// Encrypts in place.
+    pub(in crate::secure) fn seal(
+        &self,
+        nonce: [u8; NONCE_BYTES],
+        associated: &[u8],
+        text: &mut [u8],
+    ) -> [u8; TAG_BYTES] {
+        const FITS: &str = "a record is far below the 64 GiB that one nonce can seal";
+        match self {
+            Self::ChaCha20Poly1305(cipher) => cipher
+                .encrypt_inout_detached(&Nonce::from(nonce), associated, InOutBuf::from(text))
+                .expect(FITS)
+                .into(),
+            Self::Aes256Gcm(key) => {
+                let nonce = AesNonce::assume_unique_for_key(nonce);
+                let tag =
+                    key.seal_in_place_separate_tag(nonce, Aad::from(associated), text).expect(FITS);
+                tag.as_ref().try_into().expect("AES_256_GCM has tags of 16 bytes")
+            }
+        }
+    }
+
+    /// Decrypts in place. After an error nothing in `text` is plaintext.
+    pub(in crate::secure) fn open(
+        &self,
+        nonce: [u8; NONCE_BYTES],
+        associated: &[u8],
+        text: &mut [u8],
+        tag: [u8; TAG_BYTES],
+    ) -> Result<(), TagMismatch> {
+        match self {
+            Self::ChaCha20Poly1305(cipher) => cipher
+                .decrypt_inout_detached(
+                    &Nonce::from(nonce),
+                    associated,
+                    InOutBuf::from(text),
+                    &Tag::from(tag),
+                )
+                .map_err(|_| TagMismatch),
+            Self::Aes256Gcm(key) => {
+                let nonce = AesNonce::assume_unique_for_key(nonce);
+                let opened =
+                    key.open_in_place_separate_tag(nonce, Aad::from(associated), &tag, text);
+                if opened.is_err() {
+                    // It decrypts as it authenticates and leaves what it made.
+                    text.fill(0);
+                    return Err(TagMismatch);
+                }
+                Ok(())
+            }
+        }
+    }
+}
