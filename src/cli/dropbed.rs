@@ -33,6 +33,19 @@ struct Cli {
 const EXIT_CODES: &str = "Exit codes: 0 pass, 1 an assertion failed, 2 bad input, 3 the machine lacks \
 something, 4 a peer or the harness failed, 5 a deadline passed, 130 interrupted (after clean-up).";
 
+const RUN_EXAMPLES: &str = "Examples:
+  dropbed run topologies/two-peer.yaml
+  dropbed run topologies/two-peer.yaml --runtime process --set rtt=100ms
+  dropbed run topologies/two-peer.yaml --json | jq .outcome
+  dropbed run topologies/two-peer.yaml --hold";
+
+const IMAGE_EXAMPLE: &str = "Example: dropbed image && docker compose up";
+
+const TOXIPROXY_EXAMPLE: &str = "Example: dropbed toxiproxy -port 8474 -seed 7";
+
+const EXPORT_EXAMPLE: &str =
+    "Example: dropbed export compose topologies/two-peer.yaml > docker-compose.yaml";
+
 const VALIDATE_EXAMPLES: &str = "Examples:
   dropbed validate topologies/*.yaml
   dropbed validate two-peer.yaml --set rtt=100ms
@@ -47,6 +60,7 @@ this tool did not make. Example:\n  dropbed gc --dry-run";
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Start a topology, run its scenario, show what every layer did, remove everything.
+    #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
     /// Make a topology stand, and leave it up; again, after a change: do what is left.
     Up(up::UpArgs),
@@ -101,6 +115,7 @@ enum Command {
     #[command(after_help = GC_HELP)]
     Gc(GcArgs),
     /// Build the container image from this executable.
+    #[command(after_help = IMAGE_EXAMPLE)]
     Image {
         /// Build even when the image is this very executable.
         #[arg(long)]
@@ -108,9 +123,10 @@ enum Command {
     },
     /// The bundled Toxiproxy-compatible server; takes the stock server's flags,
     /// with one dash as well as two.
-    #[command(disable_version_flag = true)]
+    #[command(disable_version_flag = true, after_help = TOXIPROXY_EXAMPLE)]
     Toxiproxy(ToxiproxyArgs),
     /// Render a plan for another orchestrator.
+    #[command(after_help = EXPORT_EXAMPLE)]
     Export {
         #[command(subcommand)]
         to: Export,
@@ -277,3 +293,6 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     runtime.shutdown_background();
     exit.into()
 }
+
+#[cfg(test)]
+mod tests;

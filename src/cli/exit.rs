@@ -1,4 +1,4 @@
-//! Exit codes of `dropbed`, as `anchors/testbeds.md` 5.2 lists them.
+//! Exit codes of `dropbed`, as its help lists them.
 
 use std::process::ExitCode;
 

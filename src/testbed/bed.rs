@@ -2,6 +2,7 @@
 //! know each other: what a run, `up` and the library have in common.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -17,6 +18,10 @@ use super::scenario::provision::{Already, Reports};
 use super::scenario::{ScenarioError, Stage};
 use super::ui::Ui;
 use crate::toxiproxy::client::ProxyGuard;
+
+/// Bound of each part of clean-up, in which signals are not heeded: an engine that
+/// stalls must not hold the command for ever.
+pub(crate) const CLEAN_UP_DEADLINE: Duration = Duration::from_secs(60);
 
 /// Where a run writes.
 #[derive(Clone, Copy, Debug)]

@@ -12,7 +12,7 @@ mod kernel;
 mod machine;
 mod render;
 
-pub use render::{render, wants_colour};
+pub use render::render;
 
 /// Names the runtime that a run takes which is not told; the command line's.
 const RUNTIME_VARIABLE: &str = "DROPBED_RUNTIME";

@@ -3,13 +3,15 @@
 //! Building it is a copy, not a compile, and needs no registry.
 
 use std::collections::HashMap;
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use bollard::errors::Error;
 use bollard::query_parameters::{BuildImageOptionsBuilder, RemoveImageOptionsBuilder};
-use bollard::{Docker, body_full};
-use futures::StreamExt as _;
+use bollard::{Docker, body_try_stream};
+use bytes::Bytes;
+use futures::{Stream, StreamExt as _};
+use tokio_util::io::{ReaderStream, SyncIoBridge};
 
 use super::runtime::{RuntimeError, docker};
 
@@ -74,14 +76,7 @@ pub async fn ensure_image_of(
     let previous = find(&docker, name).await?;
     let up_to_date = previous.as_ref().is_some_and(|image| image.digest == digest);
     if force || !up_to_date {
-        let bytes = bytes_of(executable).await?;
-        let peer = match peer {
-            Some(peer) => Some(bytes_of(peer).await?),
-            None => None,
-        };
-        let archive = context::archive(&bytes, peer.as_deref())
-            .map_err(|error: io::Error| failed(format!("packing the build context: {error}")))?;
-        build(&docker, name, &digest, archive).await?;
+        build(&docker, name, &digest, context_of(executable, peer)).await?;
         if let Some(previous) = previous {
             remove_replaced(&docker, name, &previous.id).await;
         }
@@ -127,9 +122,45 @@ async fn digest_of(executable: &Path, peer: Option<&Path>) -> Result<String, Run
     digest.await.unwrap_or_else(|error| Err(failed(format!("hashing an executable: {error}"))))
 }
 
-async fn bytes_of(executable: &Path) -> Result<Vec<u8>, RuntimeError> {
-    let reading = tokio::fs::read(executable).await;
-    reading.map_err(|error| failed(format!("reading {}: {error}", executable.display())))
+/// Bytes of a build context that are under way to the engine.
+const CONTEXT_PIPE_BYTES: usize = 1 << 20;
+
+/// The build context, packed as the engine takes it, so that it is never in memory as
+/// a whole. An error ends it in the middle, which the engine refuses.
+fn context_of(
+    executable: &Path,
+    peer: Option<&Path>,
+) -> impl Stream<Item = io::Result<Bytes>> + Send + use<> {
+    let (executable, peer) = (executable.to_owned(), peer.map(Path::to_owned));
+    let (ours, engines) = tokio::io::duplex(CONTEXT_PIPE_BYTES);
+    let packing = tokio::task::spawn_blocking(move || {
+        let out = io::BufWriter::with_capacity(CONTEXT_PIPE_BYTES, SyncIoBridge::new(ours));
+        context::archive(out, &executable, peer.as_deref())?.flush()
+    });
+    let packed = async move {
+        match packing.await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(Err(error)),
+            Err(error) => Some(Err(io::Error::other(error))),
+        }
+    };
+    let end = futures::stream::once(packed).filter_map(std::future::ready);
+    ReaderStream::with_capacity(engines, CONTEXT_PIPE_BYTES).chain(end)
+}
+
+/// What peers are when these are their executables: a digest, also where no image is
+/// made of them.
+pub(in crate::testbed) async fn identity_of(
+    executable: &Path,
+    peer: Option<&Path>,
+) -> Result<String, RuntimeError> {
+    digest_of(executable, peer).await
+}
+
+/// The engine's id of an image; none when it has no such image.
+pub(in crate::testbed) async fn id_of(name: &str) -> Result<Option<String>, RuntimeError> {
+    let docker = docker::connect().await?;
+    Ok(find(&docker, name).await?.map(|image| image.id))
 }
 
 /// Program headers stand at the beginning of every executable that linkers make.
@@ -168,7 +199,7 @@ async fn build(
     docker: &Docker,
     name: &str,
     digest: &str,
-    archive: Vec<u8>,
+    context: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
 ) -> Result<(), RuntimeError> {
     let labels =
         HashMap::from([(DIGEST_LABEL, digest), (VERSION_LABEL, env!("CARGO_PKG_VERSION"))]);
@@ -179,8 +210,8 @@ async fn build(
         // A build that is cut short leaves no container of the engine's own either.
         .forcerm(true)
         .build();
-    let mut steps =
-        std::pin::pin!(docker.build_image(options, None, Some(body_full(archive.into()))));
+    let context = body_try_stream(context);
+    let mut steps = std::pin::pin!(docker.build_image(options, None, Some(context)));
     while let Some(step) = steps.next().await {
         let step = step.map_err(|error| failed(format!("building image {name}: {error}")))?;
         if let Some(error) = step.error_detail.and_then(|detail| detail.message) {

@@ -32,23 +32,25 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
-use super::bed::{self, Bed, Desk, Keep};
-use super::live::{Facts, LiveFile, Phase};
-use super::plan::{self, Plan, StepPlan, TransferDestination, TransferMode, TransferPlan};
+use super::bed::Desk;
+use super::live::LiveFile;
+use super::plan::{self, StepPlan, TransferDestination, TransferMode, TransferPlan};
 use super::result::{StepResult, TransferResult, TurnResult};
 use super::run::directory::RunDirectory;
 use super::runtime::choice::{Choice, Wanted, choose};
 use super::runtime::control::Client as Control;
 use super::runtime::{Runtime, RuntimeError, RuntimeKind};
-use super::scenario::{ScenarioError, Stage};
+use super::scenario::Stage;
 use super::topology;
 use super::topology::defaults::STEP_DEADLINE_MS;
 use super::ui::Ui;
 use crate::toxiproxy::client::{Client as Proxy, ProxyGuard};
 pub use error::TestbedError;
 use error::file;
+use standing::{stand, take_down, watched};
 
 mod error;
+mod standing;
 
 /// What is to be brought up. Nothing is read or started before [`Testbed::up`].
 #[derive(Clone, Debug)]
@@ -169,10 +171,8 @@ impl Testbed {
         let out = named.expect("one of both was just made sure of");
         let created = RunDirectory::create(out, &plan.name, &self.file);
         let (directory, events) = created.map_err(|error| file(out, error))?;
-        directory
-            .write_text("resolved.yaml", &topology::resolved(&topology))
-            .and_then(|()| directory.write_json("plan.json", &plan))
-            .map_err(|error| file(&directory.path, error))?;
+        let written = directory.write_inputs(&topology, &plan);
+        written.map_err(|error| file(&directory.path, error))?;
 
         let (plan, events) = (Arc::new(plan), Arc::new(events));
         let mut links = Vec::new();
@@ -196,48 +196,12 @@ impl Testbed {
             }),
             Err(error) => {
                 links.into_iter().for_each(|link| drop(link.keep()));
-                runtime.down().await?;
-                Err(error)
+                match take_down(runtime.as_mut(), &directory).await {
+                    Ok(()) => Err(error),
+                    Err(left) => Err(error.and(&left)),
+                }
             }
         }
-    }
-}
-
-/// Starts it, proves its links, and says where it is.
-async fn stand(
-    plan: &Arc<Plan>,
-    runtime: &mut dyn Runtime,
-    desk: Desk<'_>,
-    links: &mut Vec<ProxyGuard>,
-) -> Result<(Stage, LiveFile, Vec<String>), TestbedError> {
-    let ready = bed::prepare(plan, runtime, desk, Keep::WithUs).await?;
-    let mut bed: Bed = bed::raise(plan, runtime, desk, &ready, links).await?;
-    for index in 0..bed.stage.links.len() {
-        watched(runtime, bed.stage.prove(index)).await?;
-    }
-    let kind = runtime.kind().to_string();
-    let facts = Facts {
-        name: &plan.name,
-        file: &desk.directory.topology,
-        run_id: &desk.directory.run_id,
-        runtime: &kind,
-        started_unix_ns: desk.events.started_unix_ns(),
-    };
-    let mut live = bed.live(facts);
-    live.phase = Phase::Held;
-    let live = LiveFile::create(&desk.directory.path, live);
-    let live = live.map_err(|error| file(&desk.directory.path, error))?;
-    Ok((bed.stage, live, ready.warnings))
-}
-
-/// A dead part explains a failed call better than the call does.
-async fn watched<T>(
-    runtime: &mut dyn Runtime,
-    work: impl Future<Output = Result<T, ScenarioError>>,
-) -> Result<T, TestbedError> {
-    tokio::select! {
-        done = work => done.map_err(|error| TestbedError::Harness(error.to_string())),
-        death = runtime.watch() => Err(TestbedError::Dead(death)),
     }
 }
 
@@ -324,9 +288,7 @@ impl LiveTestbed {
         self.live = None;
         self.links.drain(..).for_each(|link| drop(link.keep()));
         let mut runtime = self.runtime.take().expect("taken only here, and by value");
-        let logs = runtime.save_logs(&self.directory.path.join("logs")).await;
-        runtime.down().await?;
-        Ok(logs?)
+        take_down(runtime.as_mut(), &self.directory).await
     }
 
     fn transfer_plan(
@@ -380,3 +342,6 @@ impl Drop for LiveTestbed {
         self.links.drain(..).for_each(|link| drop(link.keep()));
     }
 }
+
+#[cfg(test)]
+mod tests;

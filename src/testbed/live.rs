@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::plan::{LinkPlan, Shape};
 use super::runtime::owner::{Liveness, Owner};
 use super::runtime::part::PartPlace;
-use super::runtime::{LinkHosts, PeerEndpoint, Standing, World};
+use super::runtime::{LinkHosts, PeerEndpoint, RuntimeKind, Standing, World};
 use super::scenario;
 
 pub(crate) mod change;
@@ -59,6 +59,10 @@ pub(crate) struct Live {
     pub(crate) peers: Vec<PeerEndpoint>,
     /// Proxy and peers: where they are.
     pub(crate) parts: Vec<PartPlace>,
+    /// What `up` started the peers from (`runtime::choice::peers_source`); empty where
+    /// nobody will ask.
+    #[serde(default)]
+    pub(crate) peers_source: String,
 }
 
 /// What a live run is doing.
@@ -113,6 +117,15 @@ pub(crate) struct Facts<'a> {
 }
 
 impl Live {
+    /// Where what `up` made stands: it makes nothing elsewhere.
+    pub(crate) fn runtime_kind(&self) -> RuntimeKind {
+        if self.runtime == RuntimeKind::Docker.to_string() {
+            RuntimeKind::Docker
+        } else {
+            RuntimeKind::Process
+        }
+    }
+
     /// What is to be known when everything is up; `links` are the scenario's.
     pub(crate) fn of(
         run: Facts<'_>,
@@ -144,6 +157,7 @@ impl Live {
             links: links.iter().map(place).collect(),
             peers: world.peers.clone(),
             parts,
+            peers_source: String::new(),
         }
     }
 
@@ -193,15 +207,58 @@ impl Live {
         self.phase == Phase::Ending || self.liveness() != Liveness::Gone
     }
 
-    /// Reads a run's file.
+    /// Reads a run's file. One of another schema is an error with [`OtherSchema`] in it.
     pub(crate) fn read(directory: &Path) -> io::Result<Self> {
-        let text = std::fs::read_to_string(directory.join(FILE))?;
-        let live: Self = serde_json::from_str(&text)?;
-        if live.schema == SCHEMA {
-            return Ok(live);
+        let path = directory.join(FILE);
+        let text = std::fs::read_to_string(&path)?;
+        // Before the rest, which may mean anything.
+        let head: Head = serde_json::from_str(&text)?;
+        if head.schema == SCHEMA {
+            return Ok(serde_json::from_str(&text)?);
         }
-        let why = format!("it has schema {}, and this program knows {SCHEMA}", live.schema);
-        Err(io::Error::other(why))
+        let Head { schema, name, run_id } = head;
+        Err(io::Error::other(OtherSchema { path, schema, name, run_id }))
+    }
+}
+
+/// What every schema has had so far.
+#[derive(Debug, Deserialize)]
+struct Head {
+    schema: u32,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    run_id: String,
+}
+
+/// A file that another version of dropbed wrote; what it means is not guessed at.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{} has schema {schema}, and this dropbed knows {SCHEMA}: another version wrote it\n  hint: \
+     that version's `dropbed down` removes what it tells of; `dropbed gc` does once its run has \
+     ended or the machine was restarted",
+    path.display()
+)]
+pub(crate) struct OtherSchema {
+    /// The file.
+    path: PathBuf,
+    schema: u32,
+    /// The topology's name, where it says so.
+    name: String,
+    /// Likewise.
+    run_id: String,
+}
+
+impl OtherSchema {
+    /// Of an error of [`Live::read`].
+    pub(crate) fn of(error: &io::Error) -> Option<Self> {
+        error.get_ref()?.downcast_ref::<Self>().cloned()
+    }
+
+    /// Whether a name or id on the command line means it.
+    pub(crate) fn is_called(&self, word: &str) -> bool {
+        let directory = self.path.parent().and_then(Path::file_name);
+        self.name == word || self.run_id == word || directory.is_some_and(|name| name == word)
     }
 }
 

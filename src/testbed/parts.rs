@@ -65,8 +65,8 @@ impl Parts {
         &self.found.live
     }
 
-    /// Those parts, in this order; all peers when none is named. The proxy is one
-    /// only where it is named.
+    /// Those parts, in this order, each once; all peers when none is named. The proxy
+    /// is one only where it is named.
     pub(crate) async fn named(&self, names: &[String]) -> Result<Vec<Part>, VerbError> {
         let mut parts = Vec::new();
         if names.is_empty() {
@@ -74,8 +74,10 @@ impl Parts {
                 parts.push(self.part(&peer.name).await?);
             }
         }
-        for name in names {
-            parts.push(self.part(name).await?);
+        for (index, name) in names.iter().enumerate() {
+            if !names[..index].contains(name) {
+                parts.push(self.part(name).await?);
+            }
         }
         Ok(parts)
     }

@@ -13,7 +13,7 @@ use futures::future::join_all;
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::bed::{self, Bed, Desk, Keep};
+use super::bed::{self, Bed, CLEAN_UP_DEADLINE, Desk, Keep};
 use super::collect::{Collector, append_ndjson};
 use super::events::Events;
 use super::live::LiveFile;
@@ -23,17 +23,13 @@ use super::runtime::attach::AttachOptions;
 use super::runtime::choice::{Choice, Wanted, choose};
 use super::runtime::{Runtime, RuntimeError, RuntimeKind};
 use super::scenario::{LiveLink, ScenarioError};
-use super::topology::{self, Diagnostics, Topology};
+use super::topology::{Diagnostics, Topology};
 use super::ui::Ui;
 use crate::cli::exit::Exit;
 use crate::telemetry::clock;
 use crate::toxiproxy::client::ProxyGuard;
 use directory::RunDirectory;
 use record::{Ending, Record, RecordEnd};
-
-/// Bound of each part of clean-up, in which signals are not heeded: an engine that
-/// stalls must not hold the command for ever.
-const CLEAN_UP_DEADLINE: Duration = Duration::from_secs(60);
 
 /// What `dropbed run` was asked for.
 #[derive(Clone, Debug)]
@@ -273,10 +269,7 @@ struct Standing {
 }
 
 fn save_inputs(directory: &RunDirectory, topology: &Topology, plan: &Plan, record: &mut Record) {
-    let saved = directory
-        .write_text("resolved.yaml", &topology::resolved(topology))
-        .and_then(|()| directory.write_json("plan.json", plan));
-    if let Err(error) = saved {
+    if let Err(error) = directory.write_inputs(topology, plan) {
         record
             .error(Exit::Harness, format!("cannot write to {}: {error}", directory.path.display()));
     }

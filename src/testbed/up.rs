@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::json;
 
-use super::bed::BedError;
+use super::bed::{BedError, CLEAN_UP_DEADLINE};
 use super::events::Events;
 use super::live::find::{self, Found};
 use super::live::{Live, Phase};
@@ -23,12 +23,14 @@ use super::topology::{Diagnostics, Topology};
 use super::ui::Ui;
 use crate::cli::exit::Exit;
 pub use changes::{Action, Change, Kind};
-pub use down::{Down, DownError, Which, down};
+pub use down::{Down, DownError, Downed, Which, down};
 pub use lock::LockError;
 
 mod apply;
 mod changes;
 mod down;
+mod drift;
+mod forget;
 mod fresh;
 pub(in crate::testbed) mod lock;
 
@@ -112,6 +114,22 @@ pub enum UpError {
         /// Its run directory.
         directory: PathBuf,
     },
+    /// Its networks come from elsewhere than asked.
+    #[error(
+        "{name} stands with networks out of {stands}, and the file says {asked} (network.range)\n  \
+         hint: networks cannot move: `dropbed down --run {name}` first"
+    )]
+    OtherRange {
+        /// The topology.
+        name: String,
+        /// Where its networks come from.
+        stands: String,
+        /// Where they should.
+        asked: String,
+    },
+    /// Another version of dropbed has left one of this name.
+    #[error("{0}")]
+    OtherSchema(String),
     /// Peers that somebody else starts cannot be brought up.
     #[error(
         "`up` starts peers, and --runtime attach does not\n  hint: use `--runtime process` or `docker`"
@@ -141,10 +159,12 @@ impl UpError {
     /// The exit code of the command.
     pub const fn exit(&self) -> Exit {
         match self {
-            Self::Input(_) | Self::Refused(_) | Self::OtherRuntime { .. } | Self::Attach => {
-                Exit::BadInput
-            }
-            Self::Lock(_) => Exit::Environment,
+            Self::Input(_)
+            | Self::Refused(_)
+            | Self::OtherRuntime { .. }
+            | Self::OtherRange { .. }
+            | Self::Attach => Exit::BadInput,
+            Self::Lock(_) | Self::OtherSchema(_) => Exit::Environment,
             Self::Interrupted => Exit::Interrupted,
             Self::File { .. } => Exit::BadInput,
             Self::Bed { exit, .. } => *exit,
@@ -205,9 +225,12 @@ pub async fn up(
         return Err(UpError::Attach);
     }
     plan.refusal(request.force).map_or(Ok(()), Err)?;
-    let _lock = lock::Lock::take(&request.out_dir, &plan.name)?;
+    // A dry run only reads, and leaves nothing behind.
+    let lock = || lock::Lock::take(&request.out_dir, &plan.name);
+    let _lock = (!request.dry_run).then(lock).transpose()?;
+    let standing = standing(&request.out_dir, &plan.name)?;
     let work = async {
-        match standing(&request.out_dir, &plan.name) {
+        match standing {
             Some(found) => apply::apply(request, &topology, plan, found, ui, cancelled).await,
             None => fresh::fresh(request, &topology, plan, ui, cancelled).await,
         }
@@ -215,25 +238,30 @@ pub async fn up(
     work.await
 }
 
-/// The topology of that name that stands below a directory of runs.
-fn standing(out: &Path, name: &str) -> Option<Found> {
+/// The topology of that name that stands below a directory of runs. What another version
+/// left under that name may stand: a second one beside it would be nobody's wish.
+fn standing(out: &Path, name: &str) -> Result<Option<Found>, UpError> {
     let stands = |found: &Found| {
         let Live { phase, name: found_name, .. } = &found.live;
         *phase == Phase::Up && found_name == name && found.live.liveness() != Liveness::Gone
     };
-    find::all(out).into_iter().find(stands)
+    let (found, others) = find::all(out);
+    for other in others {
+        if other.is_called(name) {
+            return Err(UpError::OtherSchema(other.to_string()));
+        }
+        tracing::warn!("{other}");
+    }
+    Ok(found.into_iter().find(stands))
 }
 
 /// Writes the plan and the topology that a run directory is now about.
 fn save(directory: &RunDirectory, topology: &Topology, plan: &Plan) -> Result<(), UpError> {
-    directory
-        .write_text("resolved.yaml", &super::topology::resolved(topology))
-        .and_then(|()| directory.write_json("plan.json", plan))
-        .map_err(|source| UpError::File {
-            path: directory.path.clone(),
-            source,
-            hint: "is the disk full? name another directory with --out",
-        })
+    directory.write_inputs(topology, plan).map_err(|source| UpError::File {
+        path: directory.path.clone(),
+        source,
+        hint: "is the disk full? name another directory with --out",
+    })
 }
 
 fn told(events: &Events, changes: &[Change]) {
@@ -244,8 +272,4 @@ fn told(events: &Events, changes: &[Change]) {
 }
 
 /// Bound of saving logs, which are worth less than the removal.
-const LOGS_DEADLINE: Duration = Duration::from_secs(20);
-
-/// Bound of each part of clean-up: an engine that stalls must not hold the command
-/// for ever.
-const CLEAN_UP_DEADLINE: Duration = Duration::from_secs(60);
+pub(in crate::testbed) const LOGS_DEADLINE: Duration = Duration::from_secs(20);

@@ -1,7 +1,9 @@
 //! What a run stands on breaks under it: the engine dies, the disk is full.
 
 use std::fs;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use bollard::query_parameters::ListContainersOptionsBuilder;
@@ -11,7 +13,7 @@ use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use crate::kills::SMALL;
 use crate::support::bystanders::in_engine;
 use crate::support::engine_proxy::EngineProxy;
-use crate::support::{Need, Run, dropbed, has, leftovers};
+use crate::support::{Need, Run, alone, dropbed, has, leftovers};
 
 /// Between two looks at the engine, whose containers another process makes.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
@@ -134,4 +136,41 @@ fn a_full_disk_for_shares() {
     ended.assert_nothing_left();
     assert_eq!(fs::read_dir(&temporary).expect("it is mounted").count(), 0, "{}", ended.stderr);
     drop(tiny);
+}
+
+/// An engine that accepts and says nothing holds no command up.
+#[test]
+fn an_engine_that_never_answers() {
+    let _machine = alone();
+    let home = tempfile::tempdir().expect("a temporary directory can be made");
+    let socket = home.path().join("engine");
+    // Nobody accepts: the kernel does, and bytes go nowhere.
+    let _engine = UnixListener::bind(&socket).expect("the directory is ours");
+    let (file, out) = (small(home.path()), home.path().join("runs").display().to_string());
+    let cases: [(&[&str], i32); 8] = [
+        (&["ls", "--out", &out], 0),
+        (&["inspect", "--out", &out], 3),
+        (&["exec", "bob", "--out", &out, "--", "dropd", "status"], 3),
+        (&["run", &file, "--runtime", "docker", "--out", &out], 3),
+        (&["up", &file, "--runtime", "docker", "--out", &out], 3),
+        (&["down", "--out", &out], 3),
+        (&["image"], 3),
+        (&["gc", "--dry-run"], 0),
+    ];
+    let mut started = Vec::new();
+    for (arguments, code) in cases {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dropbed"));
+        command.args(arguments).env("DOCKER_HOST", format!("unix://{}", socket.display()));
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        started.push((arguments, code, child.spawn().expect("it was just built")));
+    }
+    let begin_ns = clock::now_ns();
+    for (arguments, code, child) in started {
+        let output = child.wait_with_output().expect("it can be waited for");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+        assert!(said.contains("hint: ") || code == 0, "{arguments:?}: {said}");
+        let took = Duration::from_nanos(clock::now_ns() - begin_ns);
+        assert!(took < END_WITHIN, "{arguments:?}: {said}");
+    }
 }

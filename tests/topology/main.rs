@@ -11,6 +11,7 @@ mod clean_up;
 mod compose;
 mod daemons;
 mod doctor;
+mod elsewhere;
 mod kills;
 mod latency;
 mod library;

@@ -11,6 +11,8 @@ use tempfile::TempDir;
 
 use crate::support::{Need, alone, dropbed, has, leftovers};
 
+mod again;
+
 /// Small files, and a mount at one side.
 const TOPOLOGY: &str = "
 version: 1
@@ -292,4 +294,67 @@ fn a_run_is_ended_by_force_only() {
     assert_eq!(run.wait().expect("it can be waited for").code(), Some(0), "{rest:#?}");
     let left = leftovers(&run_id);
     assert!(left.is_empty(), "{left:#?}");
+}
+
+/// More peers than are advised, which `--force` tries all the same.
+#[test]
+fn eighty_peers_stand_when_they_are_forced_to() {
+    let place = Place::new("process");
+    place.write(
+        "version: 1\n\
+         name: many\n\
+         defaults: { peer: { mount: false } }\n\
+         peers: { hub: {}, ray: { count: 79 } }\n\
+         links: [ { star: { hub: hub, rtt: 0ms } } ]\n\
+         dataset: [ { peer: hub, path: f.bin, size: 1KiB } ]\n\
+         scenario:\n\
+         \x20 steps: [ { transfer: { name: t, from: hub, to: ray-1, path: f.bin, mode: push } } ]\n",
+    );
+    let refused = place.run("up", &[]);
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("--force"), "{refused:?}");
+    let up = place.told("up", &["--force"]);
+    assert_eq!(up["links"].as_array().map(Vec::len), Some(2 * 79), "each was measured");
+    let list = place.told("ls", &[]);
+    assert_eq!((&list[0]["peers_running"], &list[0]["peers"]), (&80.into(), &80.into()));
+    let down = place.run("down", &[]);
+    assert!(down.status.success(), "{down:?}");
+    let run_id = up["run_id"].as_str().expect("text");
+    assert_eq!(leftovers(run_id), [""; 0]);
+}
+
+/// A second `up` that is killed in its middle: what stands goes on, the next `up`
+/// does the rest, and nothing is left after `down`.
+#[test]
+fn a_change_that_is_killed_is_done_by_the_next() {
+    for runtime in runtimes() {
+        let place = Place::new(runtime);
+        place.told("up", &[]);
+        let before = place.live();
+        let changed = "bob: { environment: { A: \"1\" } }\n  carol: {}";
+        place.write(&TOPOLOGY.replace("bob: {}", changed));
+        let mut change = place.command("up", &[]);
+        let mut change = change.stderr(Stdio::null()).spawn().expect("it was just built");
+        // Bob has been taken away, or is there anew.
+        while place.live()["parts"] == before["parts"] {
+            assert_eq!(change.try_wait().expect("it can be asked"), None, "{runtime}: too late");
+            std::thread::yield_now();
+        }
+        change.kill().expect("it has not been waited for");
+        change.wait().expect("it can be waited for");
+
+        let collected = dropbed(["gc"]).output().expect("it runs");
+        assert!(collected.status.success(), "{collected:?}");
+        assert_eq!(place_of(&place.live(), "alice"), place_of(&before, "alice"), "{runtime}");
+        let up = place.told("up", &[]);
+        assert!(actions(&up).contains(&"keep peer alice".to_owned()), "{runtime}: {up}");
+        let list = place.told("ls", &[]);
+        assert_eq!((&list[0]["phase"], &list[0]["peers_running"]), (&"up".into(), &3.into()));
+        let read = place.run("exec", &["bob", "--", "dropd", "pull", "--hash", "alice/f.bin"]);
+        assert!(read.status.success(), "{runtime}: {read:?}");
+        let again = place.told("up", &[]);
+        assert!(actions(&again).iter().all(|one| one.starts_with("keep ")), "{again}");
+        assert!(place.run("down", &[]).status.success(), "{runtime}");
+        assert_eq!(leftovers(up["run_id"].as_str().expect("text")), [""; 0], "{runtime}");
+    }
 }

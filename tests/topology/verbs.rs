@@ -185,7 +185,8 @@ fn copies(out: &Path) {
     assert!(again.contains("/tree"), "{again}");
 
     // What cannot be read or written leaves nothing.
-    assert!(refused(out, "cp", &["bob:missing", &text("missing")], 4).contains("missing"));
+    assert!(refused(out, "cp", &["bob:missing", &text("missing")], 2).contains("missing"));
+    assert!(refused(out, "cp", &[&text("f.bin"), "bob:missing/f"], 2).contains("missing/f"));
     refused(out, "cp", &[&text("f.bin"), "bob:/mnt/dropd/alice/g.bin"], 4);
     let mut names: Vec<_> = std::fs::read_dir(directory.path())
         .expect("the directory is ours")
@@ -196,7 +197,10 @@ fn copies(out: &Path) {
 }
 
 fn paused(out: &Path) {
-    said(out, "peer", &["pause", "alice"], 0);
+    // Named twice, done once: an engine pauses nothing that is paused.
+    assert_eq!(said(out, "peer", &["pause", "alice", "alice"], 0), "alice: paused\n");
+    let silent = refused(out, "exec", &["alice", "--", "dropd", "status"], 4);
+    assert!(silent.contains("dropbed peer unpause alice"), "{silent}");
     let alice = part(out, "alice");
     assert_eq!((&alice["running"], &alice["answers"]), (&json!("paused"), &json!(false)));
     said(out, "peer", &["unpause", "alice"], 0);
@@ -260,6 +264,8 @@ fn a_peer_comes_back_with_its_identity_and_its_files() {
         let before = (id("alice"), id("bob"));
         let mut following = verb(out, "events", &["-f"]);
         let following = following.stdout(Stdio::piped()).spawn().expect("it was just built");
+        let mut from_now_on = verb(out, "logs", &["-f", "--tail", "0", "bob"]);
+        let from_now_on = from_now_on.stdout(Stdio::piped()).spawn().expect("it was just built");
 
         // One that was killed leaves its mount; one that runs is ended first; one that
         // is paused goes on for that.
@@ -292,6 +298,10 @@ fn a_peer_comes_back_with_its_identity_and_its_files() {
             followed.lines().filter(of).count()
         };
         assert!(died("peer=bob") <= 1 && died("peer=proxy") == 0, "{runtime}: {followed}");
+        // What was there before is not told, not even after the restart.
+        let output = from_now_on.wait_with_output().expect("it can be waited for");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.matches("dropd bob ready").count() <= 1, "{runtime}: {said}");
         let left = leftovers(&run_id);
         assert!(left.is_empty(), "{runtime}: {left:#?}");
     }
@@ -339,4 +349,56 @@ fn commands_of(run_id: &str) -> usize {
             && has(&arguments, b"toxiproxy")
     };
     entries.filter(is_command).count()
+}
+
+/// The end of who reads is the end of who tells.
+#[test]
+fn events_that_nobody_reads_any_more() {
+    for runtime in runtimes() {
+        let running = held(runtime);
+        let out = running.out().to_owned();
+        let mut unread = verb(&out, "events", &["-f"]);
+        let mut unread = unread.stdout(Stdio::piped()).spawn().expect("it was just built");
+        let mut lines = BufReader::new(unread.stdout.take().expect("it is piped")).lines();
+        lines.next().expect("something has happened").expect("UTF-8");
+        drop(lines);
+        // Each is an event; the first that finds nobody to read it ends the command.
+        let status = || said(&out, "exec", &["bob", "--", "dropd", "status"], 0);
+        let mut ended = (0..50).map(|_| {
+            status();
+            unread.try_wait().expect("it can be asked")
+        });
+        assert_eq!(ended.find_map(|how| how).and_then(|how| how.code()), Some(0), "{runtime}");
+
+        running.signal(Signal::INT);
+        let ended = running.finish();
+        assert_eq!(ended.result(0)["outcome"], "pass");
+        ended.assert_nothing_left();
+    }
+}
+
+/// What a command leaves behind may hold its output open: Ctrl-C ends the wait.
+#[test]
+fn a_command_that_leaves_something_behind() {
+    if !has(Need::Fuse) {
+        return;
+    }
+    let running = held("process");
+    let script = "sleep 600 & echo pid $!";
+    let mut exec = verb(running.out(), "exec", &["bob", "--", "sh", "-c", script]);
+    let mut exec = exec.stdout(Stdio::piped()).spawn().expect("it was just built");
+    let mut lines = BufReader::new(exec.stdout.take().expect("it is piped")).lines();
+    let line = lines.next().expect("it says one line").expect("UTF-8");
+    let left = line.strip_prefix("pid ").and_then(|pid| pid.parse().ok());
+    let left = left.and_then(rustix::process::Pid::from_raw).expect("a process id");
+    let pid = rustix::process::Pid::from_child(&exec);
+    rustix::process::kill_process(pid, Signal::INT).expect("it runs");
+    assert_eq!(exec.wait().expect("it can be waited for").code(), Some(130));
+    // It may have been told to end with the command.
+    let _gone_already = rustix::process::kill_process(left, Signal::KILL);
+
+    running.signal(Signal::INT);
+    let ended = running.finish();
+    assert_eq!(ended.result(0)["outcome"], "pass");
+    ended.assert_nothing_left();
 }

@@ -9,7 +9,7 @@ use super::signals::Signals;
 use super::{Command, DiagnosticFormat, Export, GcArgs, PlanArgs, RunArgs, ValidateArgs, verbs};
 use crate::cli::exit::Exit;
 use crate::fuse;
-use crate::telemetry::setup;
+use crate::telemetry::{colour, setup};
 use crate::testbed::run::{self, Finished, RunError, RunRequest};
 use crate::testbed::runtime::RuntimeError;
 use crate::testbed::topology::{Diagnostics, schema};
@@ -152,7 +152,7 @@ async fn check_machine(json: bool) -> Exit {
     if json {
         print_json(&report);
     } else {
-        print(&doctor::render(&report, doctor::wants_colour()));
+        print(&doctor::render(&report, colour::is_wanted(&std::io::stdout())));
     }
     if report.can_run() { Exit::Pass } else { Exit::Environment }
 }

@@ -1,7 +1,8 @@
 //! Ctrl-C and SIGTERM: the first asks for an end with clean-up, the third leaves the
 //! rest to `dropbed gc`.
 
-use tokio::signal::unix::{SignalKind, signal};
+use futures::future::select_all;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 /// Signals after which a command no longer waits for its clean-up. The second only
@@ -16,19 +17,20 @@ impl Signals {
     /// Takes over SIGINT and SIGTERM for as long as the process lives. Needs a tokio
     /// runtime around it.
     pub(super) fn take_over() -> Self {
+        Self::of(&[SignalKind::interrupt(), SignalKind::terminate()])
+    }
+
+    /// Each by itself: one that cannot be taken over ends the process as before, and
+    /// `gc` cleans up; that must not make the other one unheard.
+    fn of(kinds: &[SignalKind]) -> Self {
         let (count, counted) = watch::channel(0);
-        let (Ok(mut interrupt), Ok(mut terminate)) =
-            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-        else {
-            // Without handlers the signals end the process, and `gc` cleans up.
+        let mut streams: Vec<Signal> = kinds.iter().filter_map(|kind| signal(*kind).ok()).collect();
+        if streams.is_empty() {
             return Self(counted);
-        };
+        }
         tokio::spawn(async move {
             for number in 1.. {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                }
+                select_all(streams.iter_mut().map(|stream| Box::pin(stream.recv()))).await;
                 if number == GIVE_UP_AT - 1 {
                     eprintln!(
                         "already removing what was started; once more leaves the rest to \
@@ -68,3 +70,6 @@ impl Signals {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,5 @@
 //! `dropbed up` and `dropbed down`: a topology that stands by itself.
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -10,6 +9,7 @@ use super::peer::executable;
 use super::signals::Signals;
 use super::which::WhichArgs;
 use crate::cli::exit::Exit;
+use crate::telemetry::colour;
 use crate::testbed::contract;
 use crate::testbed::live::find::OUT_DEFAULT;
 use crate::testbed::runtime::RuntimeKind;
@@ -34,7 +34,8 @@ Examples:
   dropbed down --run two-peer
   dropbed down --all                              every one that `up` made below --out
 
-Exit codes: 0 it is gone, 2 it belongs to a run that goes on, 3 nothing stands, 4 something is left.";
+Exit codes: 0 it is gone, 2 it belongs to a run that goes on, 3 nothing stands, 4 something is left; of \
+the first failure where there are several.";
 
 /// Arguments of `dropbed up`.
 #[derive(Debug, Args)]
@@ -132,24 +133,19 @@ pub(super) async fn take_down(arguments: DownArgs) -> Exit {
         true => Which::AllBelow(out.unwrap_or_else(|| OUT_DEFAULT.into())),
         false => Which::One { run, out },
     };
-    match up::down(&which, arguments.force, Ui::new(false)).await {
-        Ok(done) => {
-            if arguments.json {
-                print_json(&done);
-            } else if done.is_empty() {
-                print("nothing stands\n");
-            }
-            for down in done.iter().filter(|_| !arguments.json) {
-                let (name, kept) = (&down.name, down.directory.display());
-                print(&format!("{name} is gone; its logs and events stay in {kept}\n"));
-            }
-            Exit::Pass
-        }
-        Err(error) => {
-            eprintln!("error: {error}");
-            error.exit()
-        }
+    let downed = up::down(&which, arguments.force, Ui::new(false)).await;
+    let done = &downed.removed;
+    if arguments.json && (!done.is_empty() || downed.failures.is_empty()) {
+        print_json(done);
+    } else if done.is_empty() && downed.failures.is_empty() {
+        print("nothing stands\n");
     }
+    for down in done.iter().filter(|_| !arguments.json) {
+        let (name, kept) = (&down.name, down.directory.display());
+        print(&format!("{name} is gone; its logs and events stay in {kept}\n"));
+    }
+    downed.failures.iter().for_each(|error| eprintln!("error: {error}"));
+    downed.exit()
 }
 
 impl StartingRuntime {
@@ -201,15 +197,15 @@ fn line(change: &Change) -> String {
         Kind::Link => "link",
         Kind::File => "file",
     };
-    let (verb, colour) = match action {
+    let (verb, start) = match action {
         Action::Create => ("create ", GREEN),
         Action::Keep => ("keep   ", ""),
         Action::Replace => ("replace", YELLOW),
         Action::Remove => ("remove ", RED),
     };
     let why = if why.is_empty() { String::new() } else { format!(" ({why})") };
-    match coloured() && !colour.is_empty() {
-        true => format!("  {colour}{verb}\x1b[0m {kind} {name}{why}\n"),
+    match colour::is_wanted(&std::io::stdout()) && !start.is_empty() {
+        true => format!("  {start}{verb}\x1b[0m {kind} {name}{why}\n"),
         false => format!("  {verb} {kind} {name}{why}\n"),
     }
 }
@@ -217,8 +213,3 @@ fn line(change: &Change) -> String {
 const GREEN: &str = "\x1b[32m";
 const YELLOW: &str = "\x1b[33m";
 const RED: &str = "\x1b[31m";
-
-fn coloured() -> bool {
-    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    std::io::stdout().is_terminal() && !no_color
-}

@@ -1,12 +1,14 @@
 //! Verbs that work on a live topology of another process.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::commands::print;
 use super::signals::Signals;
 use crate::cli::exit::Exit;
+use crate::telemetry::colour;
 use crate::testbed::live::find::Which;
 use crate::testbed::parts::{Chunk, Lines, Parts, Stream, VerbError};
 
@@ -51,16 +53,17 @@ struct Printer {
     lines: Vec<(String, [Lines; 2])>,
     width: usize,
     is_coloured: bool,
+    /// Cancelled when nobody reads standard output any more (`| head`).
+    unread: CancellationToken,
 }
 
 impl Printer {
     fn new<'a>(parts: impl Iterator<Item = &'a str>) -> Self {
         let lines: Vec<_> = parts.map(|name| (name.to_owned(), <[Lines; 2]>::default())).collect();
         let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
-        // The convention that no-color.org describes.
-        let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let is_coloured = !no_colour && std::io::stdout().is_terminal();
-        Self { lines: if lines.len() > 1 { lines } else { Vec::new() }, width, is_coloured }
+        let is_coloured = colour::is_wanted(&io::stdout());
+        let lines = if lines.len() > 1 { lines } else { Vec::new() };
+        Self { lines, width, is_coloured, unread: CancellationToken::new() }
     }
 
     /// Until all senders are gone.
@@ -78,7 +81,7 @@ impl Printer {
 
     fn chunk(&mut self, chunk: &Chunk) {
         let Some(index) = self.lines.iter().position(|(name, _)| *name == chunk.part) else {
-            return write(chunk.stream, &chunk.bytes);
+            return self.write(chunk.stream, &chunk.bytes);
         };
         let stream = usize::from(chunk.stream == Stream::Stderr);
         for line in self.lines[index].1[stream].add(&chunk.bytes) {
@@ -91,26 +94,30 @@ impl Printer {
         const COLOURS: [u8; 5] = [36, 33, 32, 35, 34];
         let (name, _) = &self.lines[index];
         let mut text = if self.is_coloured {
-            let colour = COLOURS[index % COLOURS.len()];
-            format!("\u{1b}[{colour}m{name:width$} | \u{1b}[0m", width = self.width).into_bytes()
+            let code = COLOURS[index % COLOURS.len()];
+            format!("\u{1b}[{code}m{name:width$} | \u{1b}[0m", width = self.width).into_bytes()
         } else {
             format!("{name:width$} | ", width = self.width).into_bytes()
         };
         text.extend_from_slice(line);
         text.push(b'\n');
-        write(stream, &text);
+        self.write(stream, &text);
+    }
+
+    /// A reader that went away is no fault of ours, and the end of what only tells.
+    fn write(&self, stream: Stream, bytes: &[u8]) {
+        match stream {
+            Stream::Stdout if tell(bytes).is_err() => self.unread.cancel(),
+            Stream::Stdout => {}
+            Stream::Stderr => drop(io::stderr().lock().write_all(bytes)),
+        }
     }
 }
 
-/// A reader that went away (`| head`) is no fault of ours.
-fn write(stream: Stream, bytes: &[u8]) {
-    let _ = match stream {
-        Stream::Stdout => {
-            let mut stdout = std::io::stdout().lock();
-            stdout.write_all(bytes).and_then(|()| stdout.flush())
-        }
-        Stream::Stderr => std::io::stderr().lock().write_all(bytes),
-    };
+/// To standard output, at once.
+fn tell(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes).and_then(|()| stdout.flush())
 }
 
 fn print_line(line: &str) {

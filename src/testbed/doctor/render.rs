@@ -1,7 +1,6 @@
 //! A diagnosis as text: columns, hints beneath, and what a run would do at the end.
 
 use std::fmt::Write as _;
-use std::io::IsTerminal as _;
 
 use super::{Check, Diagnosis, Verdict};
 use crate::testbed::runtime::RuntimeKind;
@@ -13,12 +12,6 @@ const PLAIN: &str = "\u{1b}[0m";
 
 /// Width of the longest verdict.
 const VERDICT_CHARS: usize = "warning".len();
-
-/// Whether stdout is a terminal and nobody asked for no colours (<https://no-color.org>).
-pub fn wants_colour() -> bool {
-    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    !refused && std::io::stdout().is_terminal()
-}
 
 /// One line for each check, its hint beneath it, and a sentence at the end.
 pub fn render(diagnosis: &Diagnosis, colour: bool) -> String {

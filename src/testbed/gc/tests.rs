@@ -1,4 +1,4 @@
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command, Stdio};
 
 use super::*;
@@ -150,12 +150,16 @@ async fn a_process_is_ended_only_when_its_owner_is_gone() {
     assert!(dry.removed.iter().any(|left| left.run_id == "gc-test-gone"), "{dry}");
     assert!(procfs::start_ticks(children[0].id()).is_some());
 
+    // A stopped one too, and without waiting for the force that it takes otherwise.
+    let pid = rustix::process::Pid::from_child(&children[0]);
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
     let mut report = Report::default();
     processes::sweep(Options::default(), &mut report, &mut swept).await;
     let ended = |run_id: &str| report.removed.iter().any(|left| left.run_id == run_id);
     assert!(ended("gc-test-gone") && !ended("gc-test-alive"), "{report}");
     assert!(report.living.iter().any(|left| left.run_id == "gc-test-alive"), "{report}");
-    assert!(!children[0].wait().unwrap().success());
+    let how = children[0].wait().unwrap();
+    assert_eq!(how.signal(), Some(rustix::process::Signal::TERM.as_raw()), "{how}");
     assert_eq!(children[1].try_wait().unwrap(), None);
     children[1].kill().unwrap();
     children[1].wait().unwrap();

@@ -1,7 +1,7 @@
 //! What the engine is sent: a Dockerfile and the file system to copy. Pure.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _, Seek as _, Write};
 use std::path::Path;
 
 use tar::{Builder, EntryType, Header};
@@ -42,21 +42,21 @@ pub(super) fn digest(executable: &Path, peer: Option<&Path>) -> io::Result<Strin
     Ok(hasher.finalize().to_hex().to_string())
 }
 
-/// The build context, as a tar archive. Times are zero, so it is reproducible.
+/// Writes the build context, a tar archive. Times are zero, so it is reproducible.
 ///
 /// # Errors
-/// An executable too large for the format.
-pub(super) fn archive(executable: &[u8], peer: Option<&[u8]>) -> io::Result<Vec<u8>> {
-    let peer_bytes = peer.map_or(0, <[u8]>::len);
-    let mut archive = Builder::new(Vec::with_capacity(executable.len() + peer_bytes + (1 << 16)));
-    append(&mut archive, "Dockerfile", EntryType::Regular, 0o644, DOCKERFILE.as_bytes())?;
-    append(&mut archive, "rootfs", EntryType::Directory, 0o755, &[])?;
-    for (name, mode) in DIRECTORIES {
-        append(&mut archive, &format!("rootfs/{name}"), EntryType::Directory, mode, &[])?;
+/// A file that cannot be read, or that grows or shrinks meanwhile; those of `out`.
+pub(super) fn archive<W: Write>(out: W, executable: &Path, peer: Option<&Path>) -> io::Result<W> {
+    let mut archive = Builder::new(out);
+    let mut dockerfile = header(EntryType::Regular, 0o644, DOCKERFILE.len() as u64);
+    archive.append_data(&mut dockerfile, "Dockerfile", DOCKERFILE.as_bytes())?;
+    for (name, mode) in std::iter::once(("", 0o755)).chain(DIRECTORIES) {
+        let mut directory = header(EntryType::Directory, mode, 0);
+        archive.append_data(&mut directory, format!("rootfs/{name}"), io::empty())?;
     }
-    append(&mut archive, "rootfs/dropbed", EntryType::Regular, 0o755, executable)?;
+    append(&mut archive, "rootfs/dropbed", executable)?;
     if let Some(peer) = peer {
-        append(&mut archive, "rootfs/dropd", EntryType::Regular, 0o755, peer)?;
+        append(&mut archive, "rootfs/dropd", peer)?;
     } else {
         let mut link = header(EntryType::Symlink, 0o777, 0);
         archive.append_link(&mut link, "rootfs/dropd", "dropbed")?;
@@ -64,15 +64,16 @@ pub(super) fn archive(executable: &[u8], peer: Option<&[u8]>) -> io::Result<Vec<
     archive.into_inner()
 }
 
-fn append(
-    archive: &mut Builder<Vec<u8>>,
-    path: &str,
-    kind: EntryType,
-    mode: u32,
-    bytes: &[u8],
-) -> io::Result<()> {
-    let size = u64::try_from(bytes.len()).map_err(io::Error::other)?;
-    archive.append_data(&mut header(kind, mode, size), path, bytes)
+fn append<W: Write>(archive: &mut Builder<W>, path: &str, from: &Path) -> io::Result<()> {
+    let mut file = File::open(from)?;
+    let size_bytes = file.metadata()?.len();
+    let mut header = header(EntryType::Regular, 0o755, size_bytes);
+    archive.append_data(&mut header, path, (&mut file).take(size_bytes))?;
+    // The header is out already: what follows must be just as long.
+    if file.stream_position()? == size_bytes && file.metadata()?.len() == size_bytes {
+        return Ok(());
+    }
+    Err(io::Error::other(format!("{} changed while it was read", from.display())))
 }
 
 fn header(kind: EntryType, mode: u32, size_bytes: u64) -> Header {

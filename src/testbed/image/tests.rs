@@ -48,7 +48,13 @@ fn a_dynamic_executable_is_refused_with_a_way_out() {
 
 #[test]
 fn a_peer_takes_the_place_of_the_daemon() {
-    let archive = context::archive(b"program", Some(b"peer")).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let [program, peer] = ["program", "peer"].map(|bytes| {
+        let path = directory.path().join(bytes);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    });
+    let archive = context::archive(Vec::new(), &program, Some(&peer)).unwrap();
     let mut found = BTreeMap::new();
     for entry in tar::Archive::new(archive.as_slice()).entries().unwrap() {
         let mut entry = entry.unwrap();
@@ -70,7 +76,9 @@ fn each_peer_has_an_image_of_its_own() {
 
 #[test]
 fn the_context_holds_one_executable_under_two_names() {
-    let archive = context::archive(b"program", None).unwrap();
+    let program = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(program.path(), b"program").unwrap();
+    let archive = context::archive(Vec::new(), program.path(), None).unwrap();
     let mut entries = BTreeMap::new();
     for entry in tar::Archive::new(archive.as_slice()).entries().unwrap() {
         let mut entry = entry.unwrap();
@@ -87,7 +95,7 @@ fn the_context_holds_one_executable_under_two_names() {
     for directory in ["rootfs/mnt/dropd", "rootfs/run/dropbed", "rootfs/state", "rootfs/share"] {
         assert!(entries.contains_key(directory), "{directory}");
     }
-    assert_eq!(archive, context::archive(b"program", None).unwrap());
+    assert_eq!(archive, context::archive(Vec::new(), program.path(), None).unwrap());
 }
 
 #[test]

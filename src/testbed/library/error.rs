@@ -57,6 +57,13 @@ impl From<BedError> for TestbedError {
     }
 }
 
+impl TestbedError {
+    /// This one, and that something is left: whoever reads it has to know both.
+    pub(super) fn and(self, left: &Self) -> Self {
+        Self::Harness(format!("{self}\n{left}"))
+    }
+}
+
 pub(super) fn file(path: &Path, source: std::io::Error) -> TestbedError {
     TestbedError::File { path: path.to_owned(), source }
 }

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{FILE, Live};
+use super::{FILE, Live, OtherSchema};
 use crate::testbed::runtime::owner::{Liveness, Owner};
 
 mod clues;
@@ -45,6 +45,17 @@ pub(crate) struct Seen {
     pub(crate) has_parts: bool,
     /// As text, where something tells it.
     pub(crate) owner: String,
+    /// Why there is no `live`, where another version wrote it.
+    pub(crate) other_schema: Option<OtherSchema>,
+}
+
+/// What was found, and what may be missing.
+#[derive(Clone, Debug)]
+pub(crate) struct Looked {
+    /// Newest first.
+    pub(crate) seen: Vec<Seen>,
+    /// Why topologies in containers may be missing.
+    pub(crate) unasked: Option<String>,
 }
 
 impl Seen {
@@ -64,7 +75,9 @@ impl Seen {
 
     fn is_called(&self, word: &str) -> bool {
         let directory = self.directory.file_name().is_some_and(|name| name == word);
-        directory || self.run_id == word || self.live.as_ref().is_some_and(|live| live.name == word)
+        let is_other = self.other_schema.as_ref().is_some_and(|other| other.is_called(word));
+        let is_live = self.live.as_ref().is_some_and(|live| live.name == word);
+        directory || self.run_id == word || is_live || is_other
     }
 }
 
@@ -73,22 +86,39 @@ pub(crate) async fn find(which: &Which) -> Result<Found, FindError> {
     if let Some(run) = which.run.as_deref().filter(|run| is_path(run)) {
         return at(Path::new(run), which.half_removed);
     }
-    choose(look(which.out.as_deref()).await, which)
+    let Looked { seen, unasked } = look_quietly(which.out.as_deref()).await;
+    let others: Vec<OtherSchema> = seen.iter().filter_map(|one| one.other_schema.clone()).collect();
+    let found = choose(seen, which).map_err(|error| error.with_unasked(unasked))?;
+    warn(&others);
+    Ok(found)
 }
 
-/// Everything that is live or left over, newest first.
-pub(crate) async fn look(out: Option<&Path>) -> Vec<Seen> {
-    let clues = clues::gather(out.unwrap_or_else(|| Path::new(OUT_DEFAULT))).await;
+/// Everything that is live or left over, newest first. Warns of files that another
+/// version wrote.
+pub(crate) async fn look(out: Option<&Path>) -> Looked {
+    let mut looked = look_quietly(out).await;
+    warn(&looked.seen.iter().filter_map(|one| one.other_schema.clone()).collect::<Vec<_>>());
+    looked.seen.retain(|one| one.live.is_some() || one.has_parts);
+    looked
+}
+
+fn warn(others: &[OtherSchema]) {
+    others.iter().for_each(|other| tracing::warn!("{other}"));
+}
+
+async fn look_quietly(out: Option<&Path>) -> Looked {
+    let (clues, unasked) = clues::gather(out.unwrap_or_else(|| Path::new(OUT_DEFAULT))).await;
     let only = out.map(|out| out.canonicalize().unwrap_or_else(|_| out.to_owned()));
     let mut seen: Vec<Seen> = clues
         .into_iter()
         .filter(|(directory, _)| only.is_none() || directory.parent() == only.as_deref())
         .map(|(directory, clue)| clue.into_seen(directory))
-        .filter(|seen| seen.live.is_some() || seen.has_parts)
+        .filter(|seen| seen.live.is_some() || seen.has_parts || seen.other_schema.is_some())
         .collect();
     // Names of directories begin with the time.
     seen.sort_by(|left, right| right.directory.file_name().cmp(&left.directory.file_name()));
-    seen
+    // What stands below a directory that was named has its file there.
+    Looked { seen, unasked: unasked.filter(|_| out.is_none()) }
 }
 
 /// A word with a slash, and `.`, cannot be a name.
@@ -116,10 +146,13 @@ pub(crate) fn at(directory: &Path, half_removed: bool) -> Result<Found, FindErro
             format!("it has no {FILE}, so the run is over or has not yet made its links"),
             "`dropbed run FILE --hold` keeps a run up after its scenario",
         ),
-        Err(error) => not_live(
-            format!("its {FILE} cannot be read: {error}"),
-            "use the program and the user that run it",
-        ),
+        Err(error) => match OtherSchema::of(&error) {
+            Some(other) => Err(other.into()),
+            None => not_live(
+                format!("its {FILE} cannot be read: {error}"),
+                "use the program and the user that run it",
+            ),
+        },
     }
 }
 
@@ -128,17 +161,22 @@ fn is_meant(live: &Live, half_removed: bool) -> bool {
 }
 
 /// Every topology in a directory of runs that `dropbed down` has to do with, newest
-/// first.
-pub(crate) fn all(out: &Path) -> Vec<Found> {
+/// first, and the files there that another version wrote.
+pub(crate) fn all(out: &Path) -> (Vec<Found>, Vec<OtherSchema>) {
     // What is found is told to parts that work elsewhere.
     let out = out.canonicalize().unwrap_or_else(|_| out.to_owned());
     let entries = std::fs::read_dir(out).into_iter().flatten().flatten();
-    let read = |directory: PathBuf| Some(Found { live: Live::read(&directory).ok()?, directory });
-    let found = entries.filter_map(|entry| read(entry.path()));
-    let mut found: Vec<Found> = found.filter(|found| found.live.is_to_remove()).collect();
+    let (mut found, mut others) = (Vec::new(), Vec::new());
+    for directory in entries.map(|entry| entry.path()) {
+        match Live::read(&directory) {
+            Ok(live) if live.is_to_remove() => found.push(Found { directory, live }),
+            Ok(_) => {}
+            Err(error) => others.extend(OtherSchema::of(&error)),
+        }
+    }
     // Names begin with the time.
     found.sort_by(|left, right| right.directory.cmp(&left.directory));
-    found
+    (found, others)
 }
 
 /// The one that is meant among these. An owner of another pid namespace cannot be
@@ -163,6 +201,11 @@ fn choose(seen: Vec<Seen>, which: &Which) -> Result<Found, FindError> {
         let matching: Vec<Seen> = alive.iter().chain(&unknown).filter(called).cloned().collect();
         if matching.is_empty() {
             let here = Path::new(word).is_dir().then(|| PathBuf::from(word));
+            if let Some(other) =
+                gone.iter().filter(called).find_map(|seen| seen.other_schema.clone())
+            {
+                return Err(other.into());
+            }
             let left = gone.iter().find(called).map(|seen| seen.directory.clone());
             if let Some(directory) = left.or(here) {
                 return at(&directory, which.half_removed);
@@ -176,7 +219,10 @@ fn choose(seen: Vec<Seen>, which: &Which) -> Result<Found, FindError> {
         alive
     };
     match meant.len() {
-        0 => Err(FindError::NoRun { out: place }),
+        0 => match gone.into_iter().find_map(|seen| seen.other_schema) {
+            Some(other) => Err(other.into()),
+            None => Err(FindError::NoRun { out: place, unasked: None }),
+        },
         1 => {
             let Seen { directory, live, .. } = meant.remove(0);
             Ok(Found { directory, live: live.expect("those without were put aside") })

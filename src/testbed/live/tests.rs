@@ -37,6 +37,7 @@ pub(in crate::testbed) fn live() -> Live {
         links: vec![place("a", "b", 21_000), place("b", "a", 21_001)],
         peers: vec![PeerEndpoint { name: "a".into(), control, upstream: "127.0.0.2:4600".into() }],
         parts: vec![PartPlace { name: "a".into(), place: Place::Elsewhere }],
+        peers_source: String::new(),
     }
 }
 
@@ -91,8 +92,24 @@ fn another_schema_is_not_guessed_at() {
     let directory = tempfile::tempdir().unwrap();
     let newer = Live { schema: SCHEMA + 1, ..live() };
     let _file = LiveFile::create(directory.path(), newer).unwrap();
-    let error = Live::read(directory.path()).unwrap_err().to_string();
-    assert!(error.contains(&format!("schema {}", SCHEMA + 1)), "{error}");
+    let error = Live::read(directory.path()).unwrap_err();
+    let other = OtherSchema::of(&error).unwrap();
+    assert!(other.is_called("x") && !other.is_called("y"));
+    let text = error.to_string();
+    let path = directory.path().join(FILE);
+    for part in [
+        path.to_str().unwrap(),
+        &format!("schema {}", SCHEMA + 1),
+        &format!("knows {SCHEMA}"),
+        "dropbed gc",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    // Also one that has nothing else in common.
+    std::fs::write(path, r#"{"schema": 1, "name": 7}"#).unwrap();
+    assert!(Live::read(directory.path()).is_err());
+    std::fs::write(directory.path().join(FILE), r#"{"schema": 1}"#).unwrap();
+    assert!(OtherSchema::of(&Live::read(directory.path()).unwrap_err()).is_some());
 }
 
 #[test]

@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::LinkPlace;
-use crate::testbed::plan::{OneWay, RateScope, Shape};
+use crate::testbed::plan::{OneWay, Shape};
 use crate::toxiproxy::api::{
-    self as toxiproxy, ConnectionCounters, Effect, Proxy, ProxyCounters, RateBytes, Stream, Toxic,
+    ConnectionCounters, Effect, Proxy, ProxyCounters, RateBytes, Stream, Toxic,
 };
 
 const BITS_PER_BYTE: u64 = 8;
@@ -144,11 +144,7 @@ fn with(way: OneWay, effect: &Effect) -> OneWay {
             if way.rate_bits_per_s.is_some_and(|least| least <= bits_per_s) {
                 return way;
             }
-            let rate_scope = match bandwidth.scope {
-                toxiproxy::RateScope::Link => RateScope::Link,
-                toxiproxy::RateScope::Connection => RateScope::Connection,
-            };
-            OneWay { rate_bits_per_s: Some(bits_per_s), rate_scope, ..way }
+            OneWay { rate_bits_per_s: Some(bits_per_s), rate_scope: bandwidth.scope, ..way }
         }
         _ => way,
     }

@@ -13,8 +13,10 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::part::paused;
 use super::{Action, Chunk, PartState, RunState, VerbError};
 use crate::testbed::contract::{CONTROL_PORT, MOUNT_DIR};
+use crate::testbed::runtime::docker::ANSWER_DEADLINE;
 use crate::testbed::runtime::environment::RUN_ID_VARIABLE;
 use crate::testbed::runtime::{Death, docker, procfs};
 
@@ -64,10 +66,8 @@ impl ContainerPart {
 
     pub(super) async fn act(&self, action: Action) -> Result<(), VerbError> {
         match action {
-            Action::Pause => self.asked("pausing", self.docker.pause_container(&self.id).await),
-            Action::Unpause => {
-                self.asked("unpausing", self.docker.unpause_container(&self.id).await)
-            }
+            Action::Pause => self.ask("pausing", self.docker.pause_container(&self.id)).await,
+            Action::Unpause => self.ask("unpausing", self.docker.unpause_container(&self.id)).await,
             Action::Kill => self.end("SIGKILL").await,
             Action::Term => self.end("SIGTERM").await,
         }
@@ -91,13 +91,12 @@ impl ContainerPart {
     /// Stops it and starts it again, with all that it has on disk.
     pub(super) async fn restart(&self) -> Result<(), VerbError> {
         let options = RestartContainerOptionsBuilder::new().t(STOP_TIMEOUT_S).build();
-        self.asked("restarting", self.docker.restart_container(&self.id, Some(options)).await)
+        self.ask("restarting", self.docker.restart_container(&self.id, Some(options))).await
     }
 
     /// `host:port` at which its control service is published now.
     pub(super) async fn control_address(&self) -> Result<String, VerbError> {
-        let found = self.docker.inspect_container(&self.id, None).await;
-        let found = found.map_err(|error| self.failed("asking about", &error))?;
+        let found = self.ask("asking about", self.docker.inspect_container(&self.id, None)).await?;
         let ports = found.network_settings.and_then(|settings| settings.ports);
         let published = ports.and_then(|mut ports| ports.remove(&format!("{CONTROL_PORT}/tcp")));
         let binding = published.flatten().and_then(|bindings| bindings.into_iter().next());
@@ -122,11 +121,13 @@ impl ContainerPart {
 
     async fn end(&self, signal: &str) -> Result<(), VerbError> {
         let options = KillContainerOptionsBuilder::new().signal(signal).build();
-        let killed = self.docker.kill_container(&self.id, Some(options)).await;
-        if let Err(Error::DockerResponseServerError { status_code: 409, .. }) = killed {
-            return Err(VerbError::failed(format!("{} has ended already", self.name)));
+        let killed = self.docker.kill_container(&self.id, Some(options));
+        match self.answer("ending", killed).await? {
+            Err(Error::DockerResponseServerError { status_code: 409, .. }) => {
+                return Err(VerbError::failed(format!("{} has ended already", self.name)));
+            }
+            killed => killed.map_err(|error| self.failed("ending", &error))?,
         }
-        self.asked("ending", killed)?;
         timeout(END_DEADLINE, self.death()).await.map(|_| ()).map_err(|_| {
             VerbError::TimedOut(format!(
                 "{} is still there {END_DEADLINE:?} after {signal}\n  hint: `dropbed peer kill {}`",
@@ -136,8 +137,9 @@ impl ContainerPart {
     }
 
     /// None when the engine does not know it.
-    async fn engine_state(&self) -> Result<Option<ContainerState>, VerbError> {
-        match self.docker.inspect_container(&self.id, None).await {
+    pub(super) async fn engine_state(&self) -> Result<Option<ContainerState>, VerbError> {
+        let found = self.docker.inspect_container(&self.id, None);
+        match self.answer("asking about", found).await? {
             Ok(found) => Ok(found.state),
             Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
             Err(error) => Err(self.failed("asking about", &error)),
@@ -155,8 +157,28 @@ impl ContainerPart {
         Some((memory_bytes, cpu_ns.map(|ns| ns / NS_PER_MS)))
     }
 
-    fn asked(&self, what: &str, answer: Result<(), Error>) -> Result<(), VerbError> {
-        answer.map_err(|error| self.failed(what, &error))
+    /// What the engine answers; refusals are errors.
+    async fn ask<T>(
+        &self,
+        what: &str,
+        asking: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, VerbError> {
+        self.answer(what, asking).await?.map_err(|error| self.failed(what, &error))
+    }
+
+    /// What the engine answers, if it does.
+    pub(super) async fn answer<T>(
+        &self,
+        what: &str,
+        asking: impl Future<Output = T>,
+    ) -> Result<T, VerbError> {
+        timeout(ANSWER_DEADLINE, asking).await.map_err(|_| {
+            VerbError::TimedOut(format!(
+                "{what} {}: the engine did not answer within {ANSWER_DEADLINE:?}\n  hint: does \
+                 `docker ps` answer?",
+                self.name
+            ))
+        })
     }
 
     pub(super) fn failed(&self, what: &str, error: &Error) -> VerbError {
@@ -166,6 +188,12 @@ impl ContainerPart {
                 format!("{what} {name}: the engine has no container {id} any more"),
                 "`dropbed ls` shows what is live",
             ),
+            // The engine's own sentence names the container by its id.
+            Error::DockerResponseServerError { status_code: 409, message }
+                if message.contains("unpause") =>
+            {
+                VerbError::failed(paused(name))
+            }
             Error::DockerResponseServerError { message, .. } => {
                 VerbError::failed(format!("{what} {name}: {}", message.trim()))
             }

@@ -67,6 +67,26 @@ pub(crate) fn peer_of<'a>(from: &'a Side, to: &'a Side) -> Result<&'a str, VerbE
     }
 }
 
+/// That there is something here to copy, or room for a copy: told before anything is
+/// asked of a peer.
+pub(crate) fn check_here(from: &Side, to: &Side) -> Result<(), VerbError> {
+    if let Side::Local(path) = from {
+        path.metadata().map_err(|error| {
+            let what = format!("cannot copy {}: {error}", path.display());
+            VerbError::input(what, "name a file or a directory of this machine")
+        })?;
+    }
+    if let Side::Local(path) = to
+        && let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty())
+        && !parent.is_dir()
+    {
+        let what =
+            format!("cannot copy to {}: {} is no directory", path.display(), parent.display());
+        return Err(VerbError::input(what, "make it first: a copy makes no directories above it"));
+    }
+    Ok(())
+}
+
 /// Copies a file or a directory with all that is in it; bytes, modes and times stay.
 /// What appears is complete: until then it has another name. `progress` is told how
 /// many bytes have passed. The bytes of all.

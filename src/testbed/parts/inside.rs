@@ -10,6 +10,7 @@ use std::process::Stdio;
 use tokio::process::Command;
 
 use super::copy::archive;
+pub(crate) use super::copy::archive::is_input;
 use super::process::{NOT_STARTED, code, end, not_started};
 
 /// Runs a command, and ends it when standard input ends. Its exit code.

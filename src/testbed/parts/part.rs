@@ -95,6 +95,11 @@ impl Action {
     }
 }
 
+/// Why no command answers in a part.
+pub(super) fn paused(name: &str) -> String {
+    format!("{name} is paused: nothing in it answers\n  hint: `dropbed peer unpause {name}`")
+}
+
 impl Part {
     /// A peer's name, or `proxy`.
     pub(crate) fn name(&self) -> &str {

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::part::paused;
 use super::{Action, Chunk, PartState, RunState, VerbError};
 use crate::testbed::contract::{MOUNT_DIR, SHARE_DIR, STATE_DIR, env};
 use crate::testbed::runtime::part::START_FILE;
@@ -87,6 +88,10 @@ impl ProcessPart {
         let start = self.start()?;
         let (program, arguments) = command.split_first().expect("the command line wants one");
         let is_ours = matches!(program.as_str(), "dropd" | "dropbed");
+        // Nearly all of its verbs ask the daemon, and wait for as long as it takes.
+        if program == "dropd" && self.state().running == RunState::Paused {
+            return Err(VerbError::failed(paused(&self.name)));
+        }
         let invocation = Invocation {
             program: if is_ours { start.program } else { PathBuf::from(program) },
             arg0: program.clone(),

@@ -4,9 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::process::Signal;
 use tokio::process::Child;
-use tokio::time::timeout;
 
 use super::container::ContainerPart;
 use super::process::ProcessPart;
@@ -16,13 +14,11 @@ use crate::testbed::live::Live;
 use crate::testbed::runtime::environment::DIE_WITH_PARENT_VARIABLE;
 use crate::testbed::runtime::part::Place;
 use crate::testbed::runtime::process::detach;
+use crate::testbed::runtime::process::pids::{self, EndError};
 use crate::testbed::runtime::{ControlAddress, control, last_log_lines, procfs};
 use crate::testbed::up::lock::Lock;
 
 mod introduce;
-
-/// From SIGTERM to SIGKILL, and from SIGKILL to giving up.
-const END_DEADLINE: Duration = Duration::from_secs(5);
 
 /// From a daemon's start to its first answer; a debug build on a machine that is
 /// busy needs seconds.
@@ -57,7 +53,13 @@ async fn restart_process(
     lock: &Lock,
     part: &ProcessPart,
 ) -> Result<(), VerbError> {
-    end(part).await?;
+    pids::end(part.pid, part.start_ticks).await.map_err(|error| {
+        let what = format!("stopping {}: {error}", part.name);
+        match error {
+            EndError::Outlives(_) => VerbError::TimedOut(what),
+            EndError::Refused(_) => VerbError::failed(what),
+        }
+    })?;
     let mount = part.mount()?;
     if let Some(mount) = &mount
         && is_mounted(mount)?
@@ -94,22 +96,6 @@ async fn restart_process(
         ))),
         _ => Ok(()),
     }
-}
-
-/// Gracefully; by force after a while. One that has ended is as good.
-async fn end(part: &ProcessPart) -> Result<(), VerbError> {
-    let failed = |error: String| VerbError::failed(format!("stopping {}: {error}", part.name));
-    let Some(process) = part.open()? else { return Ok(()) };
-    // A stopped process heeds SIGTERM only when it goes on.
-    for signals in [&[Signal::TERM, Signal::CONT][..], &[Signal::KILL]] {
-        for &signal in signals {
-            process.signal(signal).map_err(failed)?;
-        }
-        if timeout(END_DEADLINE, process.ended()).await.is_ok() {
-            return Ok(());
-        }
-    }
-    Err(VerbError::TimedOut(format!("{} outlives SIGKILL", part.name)))
 }
 
 async fn answers(

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Name;
 use crate::testbed::contract::LINK_PORT_FIRST;
+pub use crate::toxiproxy::api::RateScope;
 
 /// Linux hands out ports from here on to whoever dials: a link that listened
 /// there could find its port taken.
@@ -68,27 +69,6 @@ pub struct OneWay {
     pub rate_bits_per_s: Option<u64>,
     /// Who shares the rate.
     pub rate_scope: RateScope,
-}
-
-/// Who shares the rate of one direction of a link.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RateScope {
-    /// All bytes from the one peer to the other, whoever dialled, as on a real link.
-    #[default]
-    Link,
-    /// Nobody: each connection has the rate to itself.
-    Connection,
-}
-
-impl RateScope {
-    /// The name in files and tables.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Link => "link",
-            Self::Connection => "connection",
-        }
-    }
 }
 
 /// Which directions of a link ever have a rate.

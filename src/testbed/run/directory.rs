@@ -10,7 +10,9 @@ use serde::Serialize;
 use crate::telemetry::names;
 use crate::testbed::events::Events;
 use crate::testbed::live::Live;
+use crate::testbed::plan::Plan;
 use crate::testbed::runtime::RunContext;
+use crate::testbed::topology::{Topology, resolved};
 
 /// Names of networks, containers and volumes are made from the run id; engines
 /// allow 63 characters in a host name, and we add a suffix.
@@ -66,6 +68,12 @@ impl RunDirectory {
             log_filter: std::env::var(names::environment::LOG).unwrap_or_else(|_| "info".into()),
             outlives,
         }
+    }
+
+    /// Writes what is to be done, as it was understood.
+    pub(crate) fn write_inputs(&self, topology: &Topology, plan: &Plan) -> io::Result<()> {
+        self.write_text("resolved.yaml", &resolved(topology))?;
+        self.write_json("plan.json", plan)
     }
 
     /// Writes a file of the directory.

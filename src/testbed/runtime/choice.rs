@@ -68,6 +68,30 @@ pub async fn choose(wanted: Wanted<'_>) -> Result<Choice, RuntimeError> {
     Ok(Choice { runtime, why })
 }
 
+/// What peers would be started from, so that it can be told from what they were started
+/// from: a digest, or the engine's id of somebody's own image. Builds nothing.
+///
+/// # Errors
+/// An executable cannot be read, or the engine does not answer.
+pub(in crate::testbed) async fn peers_source(
+    kind: RuntimeKind,
+    wanted: Wanted<'_>,
+) -> Result<String, RuntimeError> {
+    let executable = match wanted.executable {
+        Some(executable) => executable.to_owned(),
+        None => image::own_executable()?,
+    };
+    if kind != RuntimeKind::Docker {
+        return image::identity_of(wanted.peer.unwrap_or(&executable), None).await;
+    }
+    let named = DockerOptions::from_environment()?.image;
+    if named == contract::IMAGE_DEFAULT {
+        return image::identity_of(&executable, wanted.peer).await;
+    }
+    // One that is missing is an error of `prepare`, which says what to do.
+    Ok(image::id_of(&named).await?.unwrap_or(named))
+}
+
 /// What a run takes that asks for none, and why.
 pub(in crate::testbed) async fn unasked() -> (RuntimeKind, String) {
     match engine_answers().await {

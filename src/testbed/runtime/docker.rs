@@ -29,12 +29,12 @@ mod removal;
 mod rights;
 pub mod subnets;
 
-pub(in crate::testbed) use engine::{API_MIN, check_ports_reach_us, connect};
+pub(in crate::testbed) use engine::{API_MIN, check_ports_reach_us, connect, connect_if_any};
 pub use engine::{EngineInfo, engine_answers};
 pub(in crate::testbed) use exits::{death, in_words};
 pub(in crate::testbed) use networks::{Taken, taken_subnets};
 pub(in crate::testbed) use peers::new_token;
-pub(in crate::testbed) use removal::{Found, find_all, label_filter, remove};
+pub(in crate::testbed) use removal::{ANSWER_DEADLINE, Found, find_all, label_filter, remove};
 pub(in crate::testbed) use rights::{Rights, probe_rights};
 
 /// Where a run's networks come from unless told otherwise: 4096 of /28, in a

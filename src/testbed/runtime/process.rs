@@ -9,6 +9,7 @@ use futures::future::{BoxFuture, join_all, select_all, try_join_all};
 
 use self::children::{Part, Spawner};
 use self::directory::RunDirectory;
+use self::pids::EndError;
 use super::environment::{self, Placement};
 use super::owner::Owner;
 use super::part::{PartPlace, Place};
@@ -198,8 +199,10 @@ impl Runtime for ProcessRuntime {
             // First: it may still be starting one whose order was given up.
             drop(spawner);
             let others = others.into_iter().map(|(pid, start_ticks)| pids::end(pid, start_ticks));
-            let others: Result<(), String> = join_all(others).await.into_iter().collect();
-            let ended = others.map_err(failed).and(children::end_all(&mut parts).await);
+            let others: Result<(), EndError> = join_all(others).await.into_iter().collect();
+            let ended = others
+                .map_err(|error| failed(error.to_string()))
+                .and(children::end_all(&mut parts).await);
             // Even then: a process that cannot be killed must not keep the rest.
             let homes = parts.iter().map(|part| directory.remove_home(&part.home));
             let removed: Result<(), _> = homes.collect();

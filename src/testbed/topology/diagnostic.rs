@@ -1,9 +1,9 @@
 //! What is wrong with a topology: all of it, each with its place.
 
 use std::fmt;
-use std::io::IsTerminal as _;
 
 use super::source::{Source, Span};
+use crate::telemetry::colour;
 
 mod render;
 
@@ -93,8 +93,7 @@ impl Diagnostics {
     /// standard error: drawn in colour on a terminal unless `NO_COLOR` is set,
     /// plain ASCII otherwise.
     pub fn human(&self) -> String {
-        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        self.excerpts(std::io::stderr().is_terminal() && !no_color)
+        self.excerpts(colour::is_wanted(&std::io::stderr()))
     }
 
     /// The same, drawn with Unicode and colour or plain, as told.

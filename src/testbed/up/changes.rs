@@ -56,6 +56,10 @@ pub(crate) struct Stands<'a> {
     pub(crate) started: Vec<&'a str>,
     /// Links that were made, in order.
     pub(crate) links: Vec<&'a str>,
+    /// Links whose proxies are not as they were made, by name: what is otherwise.
+    pub(crate) drifted: HashMap<String, String>,
+    /// Whether peers would be started from another executable or image now.
+    pub(crate) is_other_executable: bool,
 }
 
 /// Peers, links and files, each in the new plan's order, then what it lacks.
@@ -78,7 +82,10 @@ pub(crate) fn changes(stands: &Stands<'_>, new: &Plan) -> Vec<Change> {
 pub(crate) fn all_new(new: &Plan) -> Vec<Change> {
     let empty = Plan { peers: Vec::new(), links: Vec::new(), samples: Vec::new(), ..new.clone() };
     let (running, started, links) = (HashSet::new(), Vec::new(), Vec::new());
-    changes(&Stands { plan: &empty, running, started, links }, new)
+    let drifted = HashMap::new();
+    let stands =
+        Stands { plan: &empty, running, started, links, drifted, is_other_executable: false };
+    changes(&stands, new)
 }
 
 fn peers(stands: &Stands<'_>, new: &Plan) -> Vec<Change> {
@@ -93,6 +100,8 @@ fn peers(stands: &Stands<'_>, new: &Plan) -> Vec<Change> {
             (Action::Replace, "it has ended")
         } else if old.get(name).is_none_or(|old| *old != peer) {
             (Action::Replace, "its settings changed")
+        } else if stands.is_other_executable {
+            (Action::Replace, "its executable or image changed")
         } else {
             (Action::Keep, "")
         };
@@ -109,6 +118,7 @@ fn links(stands: &Stands<'_>, new: &Plan, kept: &HashSet<&str>) -> Vec<Change> {
     let standing: HashSet<&str> = stands.links.iter().copied().collect();
     let made = by_order(new).map(|(link, rated)| {
         let name = link.name.as_str();
+        let drifted = stands.drifted.get(name);
         let (action, why) = match old.get(name).filter(|_| standing.contains(name)) {
             None => (Action::Create, ""),
             Some(_) if !kept.contains(link.dialler.as_str()) => {
@@ -120,7 +130,7 @@ fn links(stands: &Stands<'_>, new: &Plan, kept: &HashSet<&str>) -> Vec<Change> {
             Some((old, old_rated)) if old.shape != link.shape || *old_rated != rated => {
                 (Action::Replace, "its shape changed")
             }
-            Some(_) => (Action::Keep, ""),
+            Some(_) => drifted.map_or((Action::Keep, ""), |why| (Action::Replace, why.as_str())),
         };
         change(Kind::Link, name.to_owned(), action, why)
     });

@@ -73,9 +73,23 @@ pub enum DownError {
         /// What, and why not.
         reason: String,
     },
+    /// It takes too long.
+    #[error(
+        "removing {run_id}: {reason}\n  hint: `dropbed down` again; `dropbed gc` removes what a run left"
+    )]
+    Late {
+        /// The run.
+        run_id: String,
+        /// What, and how long it had.
+        reason: String,
+    },
 }
 
 impl DownError {
+    fn late(run_id: &str, what: &str, deadline: Duration) -> Self {
+        Self::Late { run_id: run_id.to_owned(), reason: format!("{what} within {deadline:?}") }
+    }
+
     /// The exit code of the command.
     pub const fn exit(&self) -> Exit {
         match self {
@@ -83,6 +97,7 @@ impl DownError {
             Self::Lock(_) => Exit::Environment,
             Self::Owned { .. } => Exit::BadInput,
             Self::Left { .. } => Exit::Harness,
+            Self::Late { .. } => Exit::TimedOut,
         }
     }
 }
@@ -107,31 +122,50 @@ pub enum Which {
     AllBelow(PathBuf),
 }
 
-/// Removes topologies that stand. With `force` also those of a run that goes on, by
-/// ending that run.
-///
-/// # Errors
-/// The first, after all were tried.
-pub async fn down(which: &Which, force: bool, ui: Ui) -> Result<Vec<Down>, DownError> {
-    let found = match which {
-        Which::One { run, out } => {
-            let which = find::Which { run: run.clone(), out: out.clone(), half_removed: true };
-            vec![find::find(&which).await?]
-        }
-        Which::AllBelow(out) => {
-            let mut all = find::all(out);
-            all.retain(|found| !found.live.phase.is_of_a_run());
-            all
-        }
-    };
-    let (mut done, mut first) = (Vec::new(), Ok(()));
-    for found in found {
-        match one(found, force, ui).await {
-            Ok(down) => done.push(down),
-            Err(error) => first = first.and(Err(error)),
+/// What became of all that were to go.
+#[derive(Debug, Default)]
+pub struct Downed {
+    /// Those that are gone.
+    pub removed: Vec<Down>,
+    /// Why others may still stand, in the order in which they were tried.
+    pub failures: Vec<DownError>,
+}
+
+impl Downed {
+    /// The exit code of the command: of the first failure.
+    pub fn exit(&self) -> Exit {
+        self.failures.first().map_or(Exit::Pass, DownError::exit)
+    }
+
+    fn add(&mut self, outcome: Result<Down, DownError>) {
+        match outcome {
+            Ok(down) => self.removed.push(down),
+            Err(error) => self.failures.push(error),
         }
     }
-    first.map(|()| done)
+}
+
+/// Removes topologies that stand. With `force` also those of a run that goes on, by
+/// ending that run. One that fails keeps no other from being tried.
+pub async fn down(which: &Which, force: bool, ui: Ui) -> Downed {
+    let mut downed = Downed::default();
+    match which {
+        Which::One { run, out } => {
+            let which = find::Which { run: run.clone(), out: out.clone(), half_removed: true };
+            match find::find(&which).await {
+                Ok(found) => downed.add(one(found, force, ui).await),
+                Err(error) => downed.failures.push(error.into()),
+            }
+        }
+        Which::AllBelow(out) => {
+            let (found, others) = find::all(out);
+            for found in found.into_iter().filter(|found| !found.live.phase.is_of_a_run()) {
+                downed.add(one(found, force, ui).await);
+            }
+            downed.failures.extend(others.into_iter().map(|o| FindError::from(o).into()));
+        }
+    }
+    downed
 }
 
 async fn one(found: Found, force: bool, ui: Ui) -> Result<Down, DownError> {
@@ -162,7 +196,7 @@ pub(super) async fn remove(found: Found, ui: Ui) -> Result<Down, DownError> {
         ui.line(format!("warning: live.json does not say that it ends: {error}"));
     }
     let removing = async {
-        let mut runtime = runtime(&live.runtime)?;
+        let mut runtime = runtime(live.runtime_kind())?;
         let context = RunDirectory::of(directory.clone(), &live).context(true);
         runtime.resume(None, &live.standing(), &context, Claim::Whole).await?;
         match timeout(LOGS_DEADLINE, runtime.save_logs(&directory.join("logs"))).await {
@@ -175,7 +209,7 @@ pub(super) async fn remove(found: Found, ui: Ui) -> Result<Down, DownError> {
     match timeout(CLEAN_UP_DEADLINE, removing).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => return Err(left(error.to_string())),
-        Err(_) => return Err(left(format!("it took longer than {CLEAN_UP_DEADLINE:?}"))),
+        Err(_) => return Err(DownError::late(&live.run_id, "it is not gone", CLEAN_UP_DEADLINE)),
     }
     if let Ok(events) = Events::join(&directory.join("events.ndjson"), live.started_unix_ns) {
         events.add("down", json!({}));
@@ -184,8 +218,8 @@ pub(super) async fn remove(found: Found, ui: Ui) -> Result<Down, DownError> {
     Ok(down)
 }
 
-fn runtime(kind: &str) -> Result<Box<dyn Runtime>, RuntimeError> {
-    if kind == RuntimeKind::Docker.to_string() {
+fn runtime(kind: RuntimeKind) -> Result<Box<dyn Runtime>, RuntimeError> {
+    if kind == RuntimeKind::Docker {
         return Ok(Box::new(DockerRuntime::new(DockerOptions::from_environment()?)));
     }
     Ok(Box::new(ProcessRuntime::of_current_executable()?))
@@ -209,7 +243,7 @@ async fn end_owner(found: Found, force: bool, ui: Ui) -> Result<Down, DownError>
     if let Some(process) = process {
         process.signal(rustix::process::Signal::TERM).map_err(left)?;
         let ended = timeout(OWNER_DEADLINE, process.ended()).await;
-        ended.map_err(|_| left(format!("its process did not end within {OWNER_DEADLINE:?}")))?;
+        ended.map_err(|_| DownError::late(&run_id, "its process did not end", OWNER_DEADLINE))?;
     }
     // One that does not heed the signal as a run does leaves everything.
     let swept = gc::sweep(gc::Options::default()).await;
@@ -223,3 +257,6 @@ async fn end_owner(found: Found, force: bool, ui: Ui) -> Result<Down, DownError>
         parts: live.parts.into_iter().map(|part| part.name).collect(),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use crate::testbed::gc;
 use crate::testbed::live::{Facts, LiveFile};
 use crate::testbed::plan::Plan;
 use crate::testbed::run::directory::RunDirectory;
-use crate::testbed::runtime::choice::{Choice, choose};
+use crate::testbed::runtime::choice::{Choice, choose, peers_source};
 use crate::testbed::runtime::{Runtime, RuntimeKind};
 use crate::testbed::topology::Topology;
 use crate::testbed::ui::Ui;
@@ -48,6 +48,7 @@ pub(super) async fn fresh(
             choose(wanted).await
         } => choice.map_err(UpError::runtime)?,
     };
+    let source = peers_source(runtime.kind(), wanted).await.map_err(UpError::runtime)?;
     ui.line(format!("runtime: {} ({why})", runtime.kind()));
     if runtime.kind() != RuntimeKind::Process {
         plan.refusal_of_fixed_ports().map_or(Ok(()), Err)?;
@@ -75,8 +76,12 @@ pub(super) async fn fresh(
     };
     // They end with their proxy, which either stays or goes as a whole.
     made.into_iter().for_each(|link| drop(link.keep()));
-    match standing.and_then(|file| file.keep().map_err(|source| UpError::live(&directory, source)))
-    {
+    let kept = standing.and_then(|mut file| {
+        file.update(|live| live.peers_source = source)
+            .and_then(|()| file.keep())
+            .map_err(|source| UpError::live(&directory, source))
+    });
+    match kept {
         Ok(()) => {
             runtime.release();
             told(&events, &up.changes);

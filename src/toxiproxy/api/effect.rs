@@ -1,5 +1,6 @@
 //! The types of toxics with their attributes.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::attributes::{AttributeError, Attributes};
@@ -103,10 +104,11 @@ pub struct Bandwidth {
     pub bucket: Option<String>,
 }
 
-/// Who shares the rate of a `bandwidth` toxic.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Who shares a rate: of a `bandwidth` toxic, or of one direction of a link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum RateScope {
-    /// All connections of the toxic's stream, as on a real link.
+    /// All connections, whoever dialled, as on a real link.
     #[default]
     Link,
     /// Nobody: each connection has the rate to itself.
@@ -114,7 +116,7 @@ pub enum RateScope {
 }
 
 impl RateScope {
-    /// The name in JSON.
+    /// The name in JSON, files and tables.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Link => "link",

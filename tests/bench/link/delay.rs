@@ -2,9 +2,8 @@
 
 use dropbed::toxiproxy::api::{Millis, Stream, Toxic};
 
-use super::Plan;
 use super::probe::{Probe, SenderArgs};
-use super::report::{Figure, Wanted};
+use super::report::{Figure, Plan, Wanted};
 use super::sample::{quantile, random, shuffle};
 use super::server::Server;
 

@@ -5,12 +5,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use dropbed::toxiproxy::api::{Millis, Stream, Toxic};
 
-use super::Plan;
 use super::bulk::{Listening, START_DEADLINE};
 use super::child::Child;
 use super::crowd::Crowd;
 use super::limits::descriptors;
-use super::report::{Figure, Wanted};
+use super::report::{Figure, Plan, Wanted};
 use super::server::{Server, resident_mib};
 
 const ROUNDS: u32 = 6;

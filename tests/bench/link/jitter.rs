@@ -2,9 +2,8 @@
 
 use dropbed::toxiproxy::api::{Effect, Latency, Millis, Stream, Toxic};
 
-use super::Plan;
 use super::probe::{Probe, SenderArgs};
-use super::report::{Figure, Wanted};
+use super::report::{Figure, Plan, Wanted};
 use super::sample::{distance_from_uniform, quantile, rank_correlation};
 use super::server::Server;
 

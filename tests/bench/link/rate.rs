@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use dropbed::toxiproxy::api::{RateBytes, Stream, Toxic};
 
-use super::Plan;
 use super::bulk::{Sink, Transfer};
-use super::report::{Figure, Wanted};
+use super::report::{Figure, Plan, Wanted};
 use super::sample::{random, shuffle};
 use super::server::Server;
 

@@ -8,11 +8,10 @@ use std::time::Duration;
 
 use dropbed::toxiproxy::api::{Millis, RateBytes, Stream, Toxic};
 
-use super::Plan;
 use super::bulk::{Listening, START_DEADLINE, Sink, Transfer};
 use super::child::Child;
 use super::clock::millis;
-use super::report::{Figure, Wanted};
+use super::report::{Figure, Plan, Wanted};
 use super::sample::{random, shuffle};
 use super::server::{Server, cpu_s};
 

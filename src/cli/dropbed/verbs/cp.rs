@@ -12,7 +12,7 @@ use super::{disturbed, ended, interrupted};
 use crate::cli::dropbed::which::WhichArgs;
 use crate::cli::exit::Exit;
 use crate::testbed::parts::VerbError;
-use crate::testbed::parts::copy::{Side, copy, peer_of};
+use crate::testbed::parts::copy::{Side, check_here, copy, peer_of};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -49,6 +49,7 @@ async fn carry(arguments: CpArgs) -> Result<Exit, VerbError> {
     // What is wrong by itself is told whether or not a topology is live.
     let (from_side, to_side) = (Side::parse(&from)?, Side::parse(&to)?);
     let peer = peer_of(&from_side, &to_side)?;
+    check_here(&from_side, &to_side)?;
     let parts = disturbed(&which.into()).await?;
     let bar = bar();
     let stop = CancellationToken::new();

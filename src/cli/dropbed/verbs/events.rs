@@ -2,9 +2,10 @@
 
 use clap::Args;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::logs::over_directory;
-use super::{CHUNKS_MAX, ended, interrupted, print_line};
+use super::{CHUNKS_MAX, ended, interrupted, tell};
 use crate::cli::dropbed::which::WhichArgs;
 use crate::cli::exit::Exit;
 use crate::testbed::parts::history::{follow, human, past};
@@ -41,9 +42,14 @@ pub(in crate::cli::dropbed) async fn run(arguments: EventsArgs) -> Exit {
 async fn show(arguments: EventsArgs) -> Result<Exit, VerbError> {
     let EventsArgs { follow: follows, json, which } = arguments;
     let (output, mut lines) = mpsc::channel::<String>(CHUNKS_MAX);
-    let printing = async move {
+    let unread = CancellationToken::new();
+    let printing = async {
         while let Some(line) = lines.recv().await {
-            if json { print_line(&line) } else { print_line(&human(&line)) }
+            let line = if json { line } else { human(&line) };
+            // Nobody reads any more (`| head`).
+            if tell(format!("{line}\n").as_bytes()).is_err() {
+                unread.cancel();
+            }
         }
     };
     let telling = async move {
@@ -58,6 +64,8 @@ async fn show(arguments: EventsArgs) -> Result<Exit, VerbError> {
             past(&parts.events_file(), &output).await
         }
     };
-    let (told, ()) = tokio::join!(telling, printing);
-    told.map(|()| Exit::Pass)
+    tokio::select! {
+        (told, ()) = async { tokio::join!(telling, printing) } => told.map(|()| Exit::Pass),
+        () = unread.cancelled() => Ok(Exit::Pass),
+    }
 }

@@ -22,7 +22,7 @@ itself, where only `dropd` and `dropbed` are. Its standard input is empty.
 
 Exit codes: the command's own; of several peers the first, in the order given, that is not 0; 128 \
 and its number for a signal; 127 where it cannot be started; 130 after Ctrl-C, which ends the \
-commands first. Before that: 2 bad input, 3 nothing live, 4 the engine fails.";
+commands first. Before that: 2 bad input, 3 nothing live, 4 the engine fails, 5 it does not answer.";
 
 /// Arguments of `dropbed exec`.
 #[derive(Debug, Args)]

@@ -54,7 +54,7 @@ pub(in crate::cli::dropbed) async fn run(verb: InsideVerb) -> Exit {
         Ok(()) => Exit::Pass,
         Err(error) => {
             eprintln!("error: {error}");
-            Exit::Harness
+            if inside::is_input(&error) { Exit::BadInput } else { Exit::Harness }
         }
     }
 }

@@ -78,7 +78,9 @@ async fn live(
     let LogsArgs { peers, follow, tail, which } = arguments;
     let topology = Parts::open(&which.into()).await?;
     let parts = topology.named(&peers).await?;
-    let printing = Printer::new(parts.iter().map(Part::name)).print(chunks);
+    let printer = Printer::new(parts.iter().map(Part::name));
+    let unread = printer.unread.clone();
+    let printing = printer.print(chunks);
     let is_over = CancellationToken::new();
     let wanted = Wanted { tail, until: follow.then(|| is_over.clone()) };
     let telling = async {
@@ -92,20 +94,22 @@ async fn live(
         }
         is_over.cancel();
     };
-    let (told, (), ()) = tokio::join!(
-        async {
-            let told = telling.await;
-            // Nothing more is told, so nothing is to be waited for.
-            is_over.cancel();
-            told
-        },
-        printing,
-        async {
-            tokio::select! {
-                () = watching => {}
-                () = is_over.cancelled() => {}
-            }
+    let telling = async {
+        let told = telling.await;
+        // Nothing more is told, so nothing is to be waited for.
+        is_over.cancel();
+        told
+    };
+    let watching = async {
+        tokio::select! {
+            () = watching => {}
+            () = is_over.cancelled() => {}
         }
-    );
-    told.map(|_| Exit::Pass)
+    };
+    tokio::select! {
+        (told, (), ()) = async { tokio::join!(telling, printing, watching) } => {
+            told.map(|_| Exit::Pass)
+        }
+        () = unread.cancelled() => Ok(Exit::Pass),
+    }
 }

@@ -33,11 +33,14 @@ pub(in crate::cli::dropbed) struct LsArgs {
 
 pub(in crate::cli::dropbed) async fn run(arguments: LsArgs) -> Exit {
     let LsArgs { all, json, which } = arguments;
-    let mut views = overview(which.out.as_deref(), all).await;
+    let (mut views, unasked) = overview(which.out.as_deref(), all).await;
     if let Some(run) = &which.run {
         views.retain(|view| {
             view.name == *run || view.run_id == *run || view.directory.ends_with(run)
         });
+    }
+    if let Some(why) = unasked {
+        eprintln!("warning: topologies in containers may be missing: {why}");
     }
     if json {
         print_json(&views);

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::Seen;
 use crate::cli::exit::Exit;
+use crate::testbed::live::OtherSchema;
 use crate::testbed::topology::suggest;
 
 /// What was looked for, and what to do.
@@ -11,13 +12,15 @@ use crate::testbed::topology::suggest;
 pub(crate) enum FindError {
     /// Nothing to work on.
     #[error(
-        "no topology is live {}\n  hint: start one with `dropbed up FILE` or `dropbed run FILE \
+        "no topology is live {}{}\n  hint: start one with `dropbed up FILE` or `dropbed run FILE \
          --hold`; --run names one by its directory",
-        place(out.as_deref())
+        place(out.as_deref()), as_far(unasked.as_deref())
     )]
     NoRun {
         /// Where was looked; none: everywhere.
         out: Option<PathBuf>,
+        /// Why some may be missing.
+        unasked: Option<String>,
     },
     /// Too much to work on.
     #[error(
@@ -41,13 +44,21 @@ pub(crate) enum FindError {
         /// What to do.
         hint: &'static str,
     },
+    /// Its file says what this version does not know.
+    #[error(transparent)]
+    OtherSchema(#[from] OtherSchema),
     /// A name that none has.
-    #[error("no topology `{name}` is live {}\n  hint: {hint}", place(out.as_deref()))]
+    #[error(
+        "no topology `{name}` is live {}{}\n  hint: {hint}",
+        place(out.as_deref()), as_far(unasked.as_deref())
+    )]
     Unknown {
         /// As given.
         name: String,
         /// Where was looked; none: everywhere.
         out: Option<PathBuf>,
+        /// Why some may be missing.
+        unasked: Option<String>,
         /// The nearest name, or all.
         hint: String,
     },
@@ -76,13 +87,21 @@ impl FindError {
             true => "none is; start one with `dropbed up FILE`".to_owned(),
             false => suggest::hint(name, &names),
         };
-        Self::Unknown { name: name.to_owned(), out, hint }
+        Self::Unknown { name: name.to_owned(), out, unasked: None, hint }
+    }
+
+    /// The same, with why some topologies may not have been seen.
+    pub(super) fn with_unasked(mut self, why: Option<String>) -> Self {
+        if let Self::NoRun { unasked, .. } | Self::Unknown { unasked, .. } = &mut self {
+            *unasked = why;
+        }
+        self
     }
 
     /// What the command ends with.
     pub(crate) const fn exit(&self) -> Exit {
         match self {
-            Self::NoRun { .. } | Self::NotLive { .. } => Exit::Environment,
+            Self::NoRun { .. } | Self::NotLive { .. } | Self::OtherSchema(_) => Exit::Environment,
             Self::Several { .. } | Self::Unknown { .. } => Exit::BadInput,
         }
     }
@@ -90,4 +109,9 @@ impl FindError {
 
 fn place(out: Option<&Path>) -> String {
     out.map_or_else(|| "on this machine".to_owned(), |out| format!("in {}", out.display()))
+}
+
+fn as_far(unasked: Option<&str>) -> String {
+    let told = |why| format!(", but those in containers could not be looked for: {why}");
+    unasked.map_or_else(String::new, told)
 }

@@ -25,9 +25,15 @@ fn seen(out: &Path) -> Vec<Seen> {
     let entries = std::fs::read_dir(out).into_iter().flatten().flatten();
     let seen = entries.filter_map(|entry| {
         let directory = entry.path();
-        let live = Live::read(&directory).ok()?;
-        let (run_id, owner) = (live.run_id.clone(), live.owner.clone());
-        Some(Seen { directory, run_id, live: Some(live), has_parts: false, owner })
+        let read = Live::read(&directory);
+        let other_schema = read.as_ref().err().and_then(OtherSchema::of);
+        let live = read.ok();
+        if live.is_none() && other_schema.is_none() {
+            return None;
+        }
+        let of = |field: fn(&Live) -> String| live.as_ref().map(field).unwrap_or_default();
+        let (run_id, owner) = (of(|live| live.run_id.clone()), of(|live| live.owner.clone()));
+        Some(Seen { directory, run_id, live, has_parts: false, owner, other_schema })
     });
     let mut seen: Vec<Seen> = seen.collect();
     seen.sort_by(|left, right| right.directory.cmp(&left.directory));
@@ -110,13 +116,24 @@ fn none_and_several_say_what_to_do() {
     assert!(text.contains("--run old") && text.contains("--run new"), "{text}");
 }
 
+#[test]
+fn an_engine_that_was_not_asked_is_told_where_nothing_is_found() {
+    for run in [None, Some("x")] {
+        let error = choose(Vec::new(), &which(run)).unwrap_err();
+        let plain = error.to_string();
+        assert!(!plain.contains("containers"), "{plain}");
+        let told = error.with_unasked(Some("the engine sleeps".into())).to_string();
+        assert!(told.contains("containers") && told.contains("the engine sleeps"), "{told}");
+    }
+}
+
 /// A directory of runs that is named is looked at alone; what processes left below
 /// the directory for temporary files tells of others.
 #[tokio::test]
 async fn what_is_live_is_found_where_it_is() {
     let out = tempfile::tempdir().unwrap();
     let _file = called(out.path(), "one");
-    let found = look(Some(out.path())).await;
+    let found = look(Some(out.path())).await.seen;
     assert_eq!(found.iter().map(Seen::name).collect::<Vec<_>>(), ["one"]);
     assert!(!found[0].has_parts, "nothing of it is anywhere else");
     let owned = tempfile::Builder::new().prefix("dropbed-").tempdir().unwrap();
@@ -124,7 +141,7 @@ async fn what_is_live_is_found_where_it_is() {
     let owner = format!("{}\nid-one\n{}\n", Owner::current(), directory.display());
     std::fs::write(owned.path().join(".owner"), owner).unwrap();
     for place in [Some(out.path()), None] {
-        let found = look(place).await;
+        let found = look(place).await.seen;
         let one = found.iter().find(|seen| seen.run_id == "id-one").unwrap();
         assert!(one.has_parts && one.directory == directory, "{one:?}");
     }
@@ -151,4 +168,31 @@ fn a_named_directory_says_why_it_is_none_of_a_live_run() {
     }
     let _live = run(out.path(), "live", Owner::current());
     assert_eq!(at(&out.path().join("live"), false).unwrap().live, live());
+}
+
+/// Never passed over where it may be what is meant, and never in the way of another.
+#[tokio::test]
+async fn a_file_of_another_schema_is_told() {
+    let out = tempfile::tempdir().unwrap();
+    let directory = out.path().join("newer");
+    std::fs::create_dir(&directory).unwrap();
+    let newer = Live { schema: 99, name: "newer-one".to_owned(), ..live() };
+    let _newer = LiveFile::create(&directory, newer).unwrap();
+    for word in [None, Some("newer-one"), Some("newer")] {
+        let error = choose(seen(out.path()), &which(word)).unwrap_err();
+        assert_eq!(error.exit(), Exit::Environment);
+        assert!(error.to_string().contains("schema 99"), "{word:?}: {error}");
+    }
+    let error = at(&directory, true).unwrap_err().to_string();
+    assert!(error.contains("schema 99") && error.contains("dropbed gc"), "{error}");
+    let error = find(&Which { out: Some(out.path().into()), ..Which::default() }).await;
+    assert!(error.unwrap_err().to_string().contains("schema 99"));
+    let (found, others) = all(out.path());
+    assert!(found.is_empty() && others.len() == 1, "{others:?}");
+    assert!(look(Some(out.path())).await.seen.is_empty(), "it is told, and not listed");
+
+    let _live = called(out.path(), "one");
+    assert_eq!(choose(seen(out.path()), &which(None)).unwrap().live.name, "one");
+    let error = choose(seen(out.path()), &which(Some("newer-one"))).unwrap_err().to_string();
+    assert!(error.contains("schema 99"), "{error}");
 }

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::testbed::live::tests::live;
 use crate::testbed::scenario::link::toxics::corrected_us;
-use crate::toxiproxy::api::{Bandwidth, Latency, Millis};
+use crate::toxiproxy::api::{Bandwidth, Latency, Millis, RateScope};
 
 fn delay(latency_us: u64, jitter_us: u64) -> Effect {
     let (latency, jitter) = (Millis::from_micros(latency_us), Millis::from_micros(jitter_us));

@@ -4,7 +4,6 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use bollard::Docker;
 use bollard::container::LogOutput;
 use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
 use futures::stream::BoxStream;
@@ -27,8 +26,7 @@ const END_DEADLINE: Duration = Duration::from_secs(2 * COMMAND_END_DEADLINE.as_s
 
 /// A command that runs in a container.
 pub(in crate::testbed::parts) struct Inside {
-    docker: Docker,
-    part: String,
+    part: ContainerPart,
     id: String,
     pub(in crate::testbed::parts) output: BoxStream<'static, Result<Chunk, VerbError>>,
     pub(in crate::testbed::parts) input: Pin<Box<dyn AsyncWrite + Send>>,
@@ -49,20 +47,20 @@ impl Inside {
             cmd: Some(own.chain(arguments.iter().cloned()).collect()),
             ..CreateExecOptions::<String>::default()
         };
-        let failed = |error| part.failed("running a command in", &error);
-        let id = part.docker.create_exec(&part.id, options).await.map_err(failed)?.id;
+        let what = "running a command in";
+        let id = part.ask(what, part.docker.create_exec(&part.id, options)).await?.id;
         let start = StartExecOptions { output_capacity: Some(OUTPUT_BYTES), ..Default::default() };
-        let started = part.docker.start_exec(&id, Some(start)).await.map_err(failed)?;
+        let started = part.ask(what, part.docker.start_exec(&id, Some(start))).await?;
         let StartExecResults::Attached { output, input } = started else {
             unreachable!("it was not asked to be detached");
         };
-        let (name, docker) = (part.name.clone(), part.docker.clone());
+        let name = part.name.clone();
         let told = part.clone();
         let output = output
             .map_ok(move |output| chunk(&name, output))
             .map_err(move |error| told.failed("reading from", &error))
             .boxed();
-        Ok(Self { docker, part: part.name.clone(), id, output, input })
+        Ok(Self { part: part.clone(), id, output, input })
     }
 
     /// Tells what it says, to its end. Its exit code.
@@ -79,7 +77,7 @@ impl Inside {
                 let ending = timeout(END_DEADLINE, tell(&mut self.output, &output)).await;
                 ending.map_err(|_| VerbError::TimedOut(format!(
                     "the command in {} is still there {END_DEADLINE:?} after it was told to end",
-                    self.part
+                    self.part.name
                 )))??;
             }
         }
@@ -88,12 +86,11 @@ impl Inside {
 
     /// What it ended with.
     pub(in crate::testbed::parts) async fn code(&self) -> Result<u8, VerbError> {
-        let found = self.docker.inspect_exec(&self.id).await;
-        let found = found.map_err(|error| {
-            VerbError::failed(format!("asking how the command in {} ended: {error}", self.part))
-        })?;
+        let what = "asking how a command ended in";
+        let found = self.part.ask(what, self.part.docker.inspect_exec(&self.id)).await?;
         // Still running here: the container was taken from under it.
-        let gone = || VerbError::failed(format!("{} ended, and the command with it", self.part));
+        let name = &self.part.name;
+        let gone = || VerbError::failed(format!("{name} ended, and the command with it"));
         found.exit_code.map(|code| u8::try_from(code).unwrap_or(u8::MAX)).ok_or_else(gone)
     }
 }

@@ -17,6 +17,11 @@ const END: &str = "end";
 /// Of directories that hold what is not complete.
 const PARTIAL_PREFIX: &str = ".dropbed-partial-";
 
+/// Whether a path was wrong that somebody gave.
+pub(crate) fn is_input(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
 /// Packs what is at `path`. A link there is followed; links within are kept as such.
 pub(in crate::testbed::parts) fn pack(path: &Path, to: impl Write) -> io::Result<()> {
     let told =

@@ -1,5 +1,6 @@
 //! The two ends of a copy: a thread here, or our executable in a container.
 
+use std::fmt::Display;
 use std::io;
 use std::os::unix::net::UnixStream as BlockingStream;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use tokio::net::UnixStream;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::{Side, archive};
+use crate::cli::exit::Exit;
 use crate::testbed::parts::container::Inside;
 use crate::testbed::parts::{Part, Stream, VerbError};
 
@@ -46,7 +48,7 @@ impl Thread {
         // Its reading or writing ends with the stream.
         drop(stream);
         let ended = work.await.expect("packing neither panics nor is cancelled");
-        ended.map_err(|error| VerbError::failed(format!("{what}: {error}")))
+        ended.map_err(|error| not_done(&what, &error, archive::is_input(&error)))
     }
 }
 
@@ -80,7 +82,7 @@ impl Remote {
         let said = String::from_utf8_lossy(&self.complaint);
         let said = said.trim().trim_start_matches("error: ");
         let why = if said.is_empty() { format!("exit code {code}") } else { said.into() };
-        Err(VerbError::failed(format!("{}: {why}", self.what)))
+        Err(not_done(&self.what, &why, code == Exit::BadInput.code()))
     }
 }
 
@@ -134,7 +136,7 @@ impl Source {
         match self {
             Self::Here(thread, _) => {
                 let ended = (&mut thread.work).await.expect("packing does not panic");
-                ended.map_err(|error| VerbError::failed(format!("{}: {error}", thread.what)))
+                ended.map_err(|error| not_done(&thread.what, &error, archive::is_input(&error)))
             }
             Self::There(remote) => remote.verdict().await,
         }
@@ -186,6 +188,17 @@ impl Sink {
             }
         }
     }
+}
+
+fn not_done(what: &str, why: &dyn Display, is_input: bool) -> VerbError {
+    let what = format!("{what}: {why}");
+    if !is_input {
+        return VerbError::failed(what);
+    }
+    VerbError::input(
+        what,
+        "a peer's relative path is below its share; a copy makes no directories above it",
+    )
 }
 
 fn shown(side: &Side) -> String {

@@ -33,3 +33,25 @@ fn one_side_is_in_a_peer() {
         assert!(text.contains(hint), "{text}");
     }
 }
+
+#[test]
+fn what_is_not_here_is_told_before_a_peer_is_asked() {
+    let here = tempfile::tempdir().unwrap();
+    let file = here.path().join("f");
+    std::fs::write(&file, "x").unwrap();
+    let local = |path: &Path| Side::Local(path.to_owned());
+    let bob = peer("bob", "/share/x");
+    for good in [&file, &here.path().join("new")] {
+        check_here(&bob, &local(good)).unwrap();
+    }
+    check_here(&bob, &Side::Local("new".into())).unwrap();
+    check_here(&local(&file), &bob).unwrap();
+    let none = local(&here.path().join("none"));
+    for (from, to, word) in
+        [(&none, &bob, "none"), (&bob, &local(&here.path().join("none/x")), "make it first")]
+    {
+        let error = check_here(from, to).unwrap_err();
+        assert_eq!(error.exit(), crate::cli::exit::Exit::BadInput);
+        assert!(error.to_string().contains(word), "{error}");
+    }
+}

@@ -10,13 +10,16 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::testbed::parts::{Chunk, Stream, VerbError};
 
 /// From SIGTERM to SIGKILL for a command that is to end early.
 pub(in crate::testbed::parts) const END_DEADLINE: Duration = Duration::from_secs(5);
+
+/// For what is still in the pipes of a command that was told to end, and did.
+const LAST_WORDS_DEADLINE: Duration = Duration::from_secs(1);
 
 /// As shells tell that a command cannot be started.
 pub(in crate::testbed::parts) const NOT_STARTED: u8 = 127;
@@ -66,13 +69,30 @@ pub(in crate::testbed::parts) async fn run(
         }
     };
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let telling = async {
-        tokio::join!(
-            tell(part, Stream::Stdout, stdout, &output),
-            tell(part, Stream::Stderr, stderr, &output)
-        )
+    let has_ended = CancellationToken::new();
+    let ending = async {
+        let status = end(&mut child, stop.cancelled()).await;
+        has_ended.cancel();
+        status
     };
-    let (status, _) = tokio::join!(end(&mut child, stop.cancelled()), telling);
+    // What the command started and left behind may hold its output open.
+    let given_up = async {
+        tokio::join!(has_ended.cancelled(), stop.cancelled());
+        sleep(LAST_WORDS_DEADLINE).await;
+    };
+    let telling = async {
+        let both = async {
+            tokio::join!(
+                tell(part, Stream::Stdout, stdout, &output),
+                tell(part, Stream::Stderr, stderr, &output)
+            )
+        };
+        tokio::select! {
+            _ = both => {}
+            () = given_up => {}
+        }
+    };
+    let (status, ()) = tokio::join!(ending, telling);
     let status = status
         .map_err(|error| VerbError::failed(format!("{part}: waiting for `{arg0}`: {error}")))?;
     Ok(code(status))

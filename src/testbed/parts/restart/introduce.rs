@@ -1,10 +1,19 @@
 //! A daemon forgets its peers when it ends: they are made known to each other again,
 //! as they were when their links were made.
 
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tonic::{Response, Status};
+
 use crate::proto::control::{AddPeerRequest, StatusReply, StatusRequest};
 use crate::testbed::live::LinkPlace;
 use crate::testbed::parts::{Parts, VerbError};
 use crate::testbed::runtime::control::{self, Client};
+
+/// Longest wait for one answer of a daemon, each of which costs it microseconds: one
+/// that is paused gives none.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Whom to tell of whom, and where to dial; empty: it can only be dialled.
 #[derive(Debug, PartialEq, Eq)]
@@ -65,10 +74,19 @@ async fn ask(parts: &Parts, name: &str) -> Result<(Client, StatusReply), VerbErr
     let failed = |error: &dyn std::fmt::Display| VerbError::failed(format!("{name}: {error}"));
     let connected = control::connect(&parts.endpoint(name)?.control).await;
     let mut client = connected.map_err(|error| failed(&error))?;
-    let status = tokio::time::timeout(super::END_DEADLINE, client.status(StatusRequest {})).await;
-    let status = status
+    let status = answer(name, client.status(StatusRequest {})).await?;
+    Ok((client, status.map_err(|error| failed(&error))?))
+}
+
+/// A daemon's answer, or that it gives none.
+async fn answer<T>(
+    name: &str,
+    asking: impl Future<Output = Result<Response<T>, Status>>,
+) -> Result<Result<T, Status>, VerbError> {
+    let answer = timeout(ANSWER_DEADLINE, asking).await;
+    let answer = answer
         .map_err(|_| VerbError::TimedOut(format!("{name} does not answer (is it paused?)")))?;
-    Ok((client, status.map_err(|error| failed(&error))?.into_inner()))
+    Ok(answer.map(Response::into_inner))
 }
 
 async fn add(mut to: Client, of: &StatusReply, told: &Introduction<'_>) -> Result<(), VerbError> {
@@ -77,7 +95,7 @@ async fn add(mut to: Client, of: &StatusReply, told: &Introduction<'_>) -> Resul
         id: of.id.clone(),
         address: told.address.to_owned(),
     };
-    to.add_peer(request).await.map(|_| ()).map_err(|error| {
+    answer(told.to, to.add_peer(request)).await?.map(|_| ()).map_err(|error| {
         VerbError::failed(format!("telling {} of {}: {}", told.to, told.of, error.message()))
     })
 }

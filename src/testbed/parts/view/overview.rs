@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use crate::telemetry::clock;
 use crate::testbed::live::Phase;
-use crate::testbed::live::find::{Found, OUT_DEFAULT, Seen, look};
-use crate::testbed::parts::{Part, PartState, Parts, RunState, VerbError};
+use crate::testbed::live::find::{Found, Looked, OUT_DEFAULT, Seen, look};
+use crate::testbed::parts::{Part, PartState, Parts, RunState};
 use crate::testbed::result::{Outcome, RunResult};
 use crate::testbed::runtime::owner::Liveness;
 
@@ -20,7 +20,8 @@ pub(crate) struct Overview {
     /// Empty where nothing tells it.
     pub(crate) runtime: String,
     pub(crate) phase: Standing,
-    pub(crate) peers_running: usize,
+    /// None when not all could be asked.
+    pub(crate) peers_running: Option<usize>,
     pub(crate) peers: usize,
     pub(crate) links: usize,
     /// None before its links are made, and when it is over.
@@ -52,9 +53,9 @@ pub(crate) enum Standing {
 }
 
 /// Everything live or left over, newest first; with `all`, also runs that are over.
-/// Their order is that of their start.
-pub(crate) async fn overview(out: Option<&Path>, all: bool) -> Vec<Overview> {
-    let seen = look(out).await;
+/// Their order is that of their start. With it, why some may be missing.
+pub(crate) async fn overview(out: Option<&Path>, all: bool) -> (Vec<Overview>, Option<String>) {
+    let Looked { seen, unasked } = look(out).await;
     let looks = seen.iter().filter(|seen| is_shown(seen)).map(one);
     let mut views = join_all(looks).await;
     if all {
@@ -62,7 +63,7 @@ pub(crate) async fn overview(out: Option<&Path>, all: bool) -> Vec<Overview> {
         over.retain(|one| views.iter().all(|view| view.run_id != one.run_id));
         views.extend(over);
     }
-    views
+    (views, unasked)
 }
 
 /// A file that a killed run left is nothing any more when its parts are gone.
@@ -87,7 +88,7 @@ async fn one(seen: &Seen) -> Overview {
         run_id: seen.run_id.clone(),
         runtime: String::new(),
         phase,
-        peers_running: 0,
+        peers_running: Some(0),
         peers: 0,
         links: 0,
         age_ms: None,
@@ -106,14 +107,13 @@ async fn one(seen: &Seen) -> Overview {
     view
 }
 
-/// Peers that have not ended. Somebody else's count: nothing says that they have.
-async fn running(parts: &Parts) -> usize {
-    let Ok(peers) = parts.named(&[]).await else { return 0 };
+/// Peers that have not ended. Somebody else's count: nothing says that they have. None
+/// when one cannot be asked: an engine that stalls has ended nobody.
+pub(super) async fn running(parts: &Parts) -> Option<usize> {
+    let peers = parts.named(&[]).await.ok()?;
     let states = join_all(peers.iter().map(Part::state)).await;
-    let ended = |state: &Result<PartState, VerbError>| {
-        state.as_ref().map_or(true, |state| state.running == RunState::Ended)
-    };
-    states.iter().filter(|state| !ended(state)).count()
+    let states: Vec<PartState> = states.into_iter().collect::<Result<_, _>>().ok()?;
+    Some(states.iter().filter(|state| state.running != RunState::Ended).count())
 }
 
 /// Runs in `out` that have a result.
@@ -131,7 +131,7 @@ fn over(out: &Path) -> Vec<Overview> {
                 run_id: result.run_id,
                 runtime: result.runtime,
                 phase: Standing::Over,
-                peers_running: 0,
+                peers_running: Some(0),
                 peers: 0,
                 links: 0,
                 age_ms: None,

@@ -19,7 +19,7 @@ pub(crate) fn overview(views: &[Overview]) -> String {
             view.run_id.clone(),
             view.runtime.clone(),
             view.outcome.map_or_else(|| standing(view.phase).to_owned(), outcome),
-            counted(format!("{}/{}", view.peers_running, view.peers)),
+            counted(format!("{}/{}", running(view), view.peers)),
             counted(view.links.to_string()),
             view.age_ms.map_or_else(|| "-".to_owned(), age),
             view.directory.display().to_string(),
@@ -31,6 +31,10 @@ pub(crate) fn overview(views: &[Overview]) -> String {
         text.push_str("dead: their owner was killed; `dropbed gc` removes what it left\n");
     }
     text
+}
+
+fn running(view: &Overview) -> String {
+    view.peers_running.map_or_else(|| "unknown".to_owned(), |count| count.to_string())
 }
 
 const fn standing(phase: Standing) -> &'static str {

@@ -1,9 +1,14 @@
+use bollard::Docker;
+use tokio::sync::OnceCell;
+
 use super::overview::{Overview, Standing};
 use super::*;
+use crate::testbed::live::Live;
 use crate::testbed::live::find::Found;
 use crate::testbed::live::tests::live;
 use crate::testbed::parts::RunState;
 use crate::testbed::result::Outcome;
+use crate::testbed::runtime::part::PartPlace;
 
 fn overview_of(name: &str, phase: Standing) -> Overview {
     Overview {
@@ -11,7 +16,7 @@ fn overview_of(name: &str, phase: Standing) -> Overview {
         run_id: format!("20260101-000000-{name}-00000000"),
         runtime: "process".to_owned(),
         phase,
-        peers_running: 1,
+        peers_running: Some(1),
         peers: 2,
         links: 2,
         age_ms: Some(3_723_456),
@@ -27,14 +32,30 @@ fn topologies_as_a_table() {
         age_ms: None,
         ..overview_of("ended", Standing::Over)
     };
+    let stalled = Overview { peers_running: None, ..overview_of("stalled", Standing::Up) };
+    assert!(serde_json::to_value(&stalled).unwrap()["peers_running"].is_null());
     let views = [
         overview_of("mine", Standing::Up),
         overview_of("busy", Standing::Measuring),
         overview_of("lost", Standing::Dead),
+        stalled,
         over,
     ];
     insta::assert_snapshot!(table::overview(&views));
     assert!(!table::overview(&views[..2]).contains("gc"));
+}
+
+/// They may well be running.
+#[tokio::test]
+async fn peers_of_an_engine_that_fails_are_not_counted_as_ended() {
+    let place = Place::Container { id: "c".into(), container: "r-a".into() };
+    let live = Live { parts: vec![PartPlace { name: "a".into(), place }], ..live() };
+    // Nothing listens there.
+    let host = "http://127.0.0.1:1";
+    let engine = Docker::connect_with_http(host, 120, bollard::API_DEFAULT_VERSION).unwrap();
+    let found = Found { directory: PathBuf::new(), live };
+    let parts = Parts { found, docker: OnceCell::new_with(Some(engine)) };
+    assert_eq!(overview::running(&parts).await, None);
 }
 
 #[test]

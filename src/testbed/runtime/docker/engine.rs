@@ -44,16 +44,26 @@ pub async fn engine_answers() -> Result<EngineInfo, String> {
 
 /// A client of an engine that answers; the same engine that testcontainers uses.
 pub(in crate::testbed) async fn connect() -> Result<Docker, RuntimeError> {
-    let connecting = async {
-        let docker = client().await?;
-        let version = ask_version(&docker).await?;
-        check_api(version.api_version.as_deref().unwrap_or_default())?;
-        Ok(docker)
-    };
+    let connecting = async { checked(client().await?).await };
     connecting.await.map_err(|what| RuntimeError::Environment {
         what,
         hint: "start Docker, or run without containers: `--runtime process`".to_owned(),
     })
+}
+
+/// The same; none where nobody names an engine and there is no socket of one.
+pub(in crate::testbed) async fn connect_if_any() -> Result<Option<Docker>, String> {
+    match client().await {
+        Ok(docker) => checked(docker).await.map(Some),
+        Err(why) if std::env::var_os("DOCKER_HOST").is_some() => Err(why),
+        Err(_) => Ok(None),
+    }
+}
+
+async fn checked(docker: Docker) -> Result<Docker, String> {
+    let version = ask_version(&docker).await?;
+    check_api(version.api_version.as_deref().unwrap_or_default())?;
+    Ok(docker)
 }
 
 /// Whether an engine whose newest API is `found` can do what runs need. One that

@@ -29,8 +29,8 @@ use crate::testbed::runtime::{
     ControlAddress, LinkHosts, PeerEndpoint, RuntimeError, Spans, World, control,
 };
 
-/// Containers being started at once: more only queue inside the engine.
-const STARTS_AT_ONCE: usize = 4;
+/// Peers being started at once: more only queue inside the engine.
+const STARTS_AT_ONCE: usize = 8;
 
 /// From a container's start to its first answer.
 const READY_DEADLINE: Duration = Duration::from_secs(60);

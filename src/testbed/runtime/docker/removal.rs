@@ -11,6 +11,7 @@ use bollard::query_parameters::{
     RemoveContainerOptionsBuilder, RemoveVolumeOptionsBuilder, StopContainerOptionsBuilder,
 };
 use futures::StreamExt as _;
+use tokio::time::timeout;
 
 use super::{Part, failed};
 use crate::testbed::contract::label;
@@ -20,12 +21,17 @@ use crate::testbed::runtime::RuntimeError;
 /// and unmounts.
 const STOP_TIMEOUT_S: i32 = 5;
 
-/// Containers being stopped at once.
-const STOPS_AT_ONCE: usize = 8;
+/// Peers, or things of one kind, that are ended at once. The kernel takes interfaces
+/// and bridges down one after the other, so more of them only wait there.
+const ENDINGS_AT_ONCE: usize = 8;
 
 /// The engine removes a network's last endpoint a moment after its container.
 const REMOVALS_MAX: usize = 20;
 const REMOVE_AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+/// For one answer of the engine, which may be busy with the removal of others: past
+/// this it stalls. A restart within it includes the stop.
+pub(in crate::testbed) const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
 
 /// One thing that a run made, with its labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,20 +60,31 @@ impl FoundKind {
     }
 }
 
-/// Stops and removes what a run started, then whatever else carries its label.
-/// Goes on after an error, and returns the first.
+/// Stops and removes what a run made: peer by peer, some at once, so that one peer's
+/// network goes while another's container ends; then the proxy and all else that
+/// carries its label. Goes on after an error, and returns the first.
 pub(super) async fn end_run(
     docker: Docker,
     run_id: &str,
     parts: &[Part],
 ) -> Result<(), RuntimeError> {
-    let stopped = stop_all(&docker, parts.iter().map(|part| part.id.clone()).collect()).await;
-    let removed = match find_all(&docker, &label_filter(Some(run_id))).await {
-        Ok(found) => remove_all(&docker, &found).await,
+    let filter = label_filter(Some(run_id));
+    let found = find_all(&docker, &filter).await;
+    let found = found.map_err(|error| not_removed(run_id, parts, &error))?;
+    let mut of_peers: HashMap<String, Vec<Found>> = HashMap::new();
+    for one in found {
+        if let Some(peer) = one.labels.get(label::PEER) {
+            of_peers.entry(peer.clone()).or_default().push(one);
+        }
+    }
+    let endings: Vec<_> = of_peers.values().map(|found| end_all(&docker, found)).collect();
+    let endings = futures::stream::iter(endings).buffer_unordered(ENDINGS_AT_ONCE);
+    let of_peers: Result<(), _> = endings.collect::<Vec<_>>().await.into_iter().collect();
+    match find_all(&docker, &filter).await {
+        Ok(found) => of_peers.and(end_all(&docker, &found).await),
         // This says more than what failed before for the same reason.
-        Err(error) => return Err(not_removed(run_id, parts, &error)),
-    };
-    stopped.and(removed)
+        Err(error) => Err(not_removed(run_id, parts, &error)),
+    }
 }
 
 /// For an engine that does not answer any more: what it still has, as far as is known.
@@ -92,14 +109,20 @@ pub(super) async fn end_peer(
 ) -> Result<(), RuntimeError> {
     let mut filter = label_filter(Some(run_id));
     filter.values_mut().for_each(|labels| labels.push(format!("{}={peer}", label::PEER)));
-    let found = find_all(docker, &filter).await?;
+    end_all(docker, &find_all(docker, &filter).await?).await
+}
+
+/// Stops the containers among these, takes whoever is left out of the networks, and
+/// removes everything.
+async fn end_all(docker: &Docker, found: &[Found]) -> Result<(), RuntimeError> {
     let of_kind = |kind| found.iter().filter(move |one| one.kind == kind);
-    let stopped =
-        stop_all(docker, of_kind(FoundKind::Container).map(|one| one.id.clone()).collect()).await;
+    let stops = of_kind(FoundKind::Container).map(|one| stop(docker, one.id.clone()));
+    let stops = futures::stream::iter(stops.collect::<Vec<_>>()).buffer_unordered(ENDINGS_AT_ONCE);
+    let stopped: Result<(), _> = stops.collect::<Vec<_>>().await.into_iter().collect();
     for network in of_kind(FoundKind::Network) {
         leave(docker, &network.id).await;
     }
-    stopped.and(remove_all(docker, &found).await)
+    stopped.and(remove_all(docker, found).await)
 }
 
 /// Takes whoever else is in a network out of it: the proxy, which stays. What
@@ -114,12 +137,6 @@ async fn leave(docker: &Docker, network: &str) {
     }
 }
 
-async fn stop_all(docker: &Docker, ids: Vec<String>) -> Result<(), RuntimeError> {
-    let stops: Vec<_> = ids.into_iter().map(|id| stop(docker, id)).collect();
-    let stops = futures::stream::iter(stops).buffer_unordered(STOPS_AT_ONCE);
-    stops.collect::<Vec<_>>().await.into_iter().collect()
-}
-
 /// In order of kind, those of one kind at once; goes on after an error.
 pub(in crate::testbed) async fn remove_all(
     docker: &Docker,
@@ -129,7 +146,7 @@ pub(in crate::testbed) async fn remove_all(
     for kind in [FoundKind::Container, FoundKind::Volume, FoundKind::Network] {
         let of_kind = found.iter().filter(|one| one.kind == kind);
         let removals: Vec<_> = of_kind.map(|one| remove(docker, one)).collect();
-        let removals = futures::stream::iter(removals).buffer_unordered(STOPS_AT_ONCE);
+        let removals = futures::stream::iter(removals).buffer_unordered(ENDINGS_AT_ONCE);
         first = first.and(removals.collect::<Vec<_>>().await.into_iter().collect());
     }
     first
@@ -140,16 +157,12 @@ pub(in crate::testbed) async fn find_all(
     docker: &Docker,
     filter: &HashMap<String, Vec<String>>,
 ) -> Result<Vec<Found>, RuntimeError> {
-    let listing = |what: &str, error: Error| failed(format!("listing {what}: {error}"));
     let containers = ListContainersOptionsBuilder::new().all(true).filters(filter).build();
-    let containers = docker.list_containers(Some(containers)).await;
-    let containers = containers.map_err(|error| listing("containers", error))?;
+    let containers = listed("containers", docker.list_containers(Some(containers))).await?;
     let volumes = ListVolumesOptionsBuilder::new().filters(filter).build();
-    let volumes = docker.list_volumes(Some(volumes)).await;
-    let volumes = volumes.map_err(|error| listing("volumes", error))?.volumes;
+    let volumes = listed("volumes", docker.list_volumes(Some(volumes))).await?.volumes;
     let networks = ListNetworksOptionsBuilder::new().filters(filter).build();
-    let networks = docker.list_networks(Some(networks)).await;
-    let networks = networks.map_err(|error| listing("networks", error))?;
+    let networks = listed("networks", docker.list_networks(Some(networks))).await?;
 
     let containers = containers.into_iter().map(|one| Found {
         kind: FoundKind::Container,
@@ -170,6 +183,19 @@ pub(in crate::testbed) async fn find_all(
         labels: one.labels.unwrap_or_default(),
     });
     Ok(containers.chain(volumes).chain(networks).collect())
+}
+
+async fn listed<T>(
+    what: &str,
+    listing: impl Future<Output = Result<T, Error>>,
+) -> Result<T, RuntimeError> {
+    let found = timeout(ANSWER_DEADLINE, listing).await.map_err(|_| {
+        failed(format!(
+            "listing {what}: the engine did not answer within {ANSWER_DEADLINE:?}; does \
+             `docker ps` answer?"
+        ))
+    })?;
+    found.map_err(|error| failed(format!("listing {what}: {error}")))
 }
 
 /// Of one run, or of this tool.

@@ -69,13 +69,15 @@ impl Rights {
         }
     }
 
-    /// Name of the probe's container within its run.
-    const fn probe_name(self) -> &'static str {
-        match self {
-            Self::Default => "probe-default",
-            Self::Fuse => "probe-fuse",
-            Self::Privileged => "probe-privileged",
-        }
+    /// Name of a probe's container within its run. Another each time: an `up` that was
+    /// killed may have left one in a run that goes on.
+    pub(super) fn probe_name(self) -> String {
+        let kind = match self {
+            Self::Default => "default",
+            Self::Fuse => "fuse",
+            Self::Privileged => "privileged",
+        };
+        format!("probe-{kind}-{:08x}", rand::random::<u32>())
     }
 
     const fn in_words(self) -> &'static str {
@@ -130,14 +132,16 @@ pub(in crate::testbed) async fn probe_rights(
     context: &RunContext,
     rights: Rights,
 ) -> Result<(), RuntimeError> {
-    let outcome = match timeout(PROBE_DEADLINE, probe_one(docker, image, context, rights)).await {
+    let name = rights.probe_name();
+    let probing = probe_one(docker, image, context, rights, &name);
+    let outcome = match timeout(PROBE_DEADLINE, probing).await {
         Ok(outcome) => outcome,
         Err(_) => Err(failed(format!(
             "{} did not start and end within {PROBE_DEADLINE:?}",
             rights.in_words()
         ))),
     };
-    remove_probe(docker, &context.run_id, rights).await;
+    remove_probe(docker, container_name(&context.run_id, &name)).await;
     outcome
 }
 
@@ -146,13 +150,14 @@ async fn probe_one(
     image: &str,
     context: &RunContext,
     rights: Rights,
+    name: &str,
 ) -> Result<(), RuntimeError> {
     let refused = |why: String| RuntimeError::Environment {
         what: format!("the engine does not start {}: {why}", rights.in_words()),
         hint: rights.hint().to_owned(),
     };
     let command = rights.command();
-    let container = request(image, context, rights.probe_name(), None, Limits::shared(rights))
+    let container = request(image, context, name, None, Limits::shared(rights))
         .with_cmd(command.iter().copied())
         .start()
         .await
@@ -171,14 +176,13 @@ async fn probe_one(
         });
     }
     let removed = container.rm().await;
-    removed.map_err(|error| failed(format!("removing {}: {error}", rights.probe_name())))
+    removed.map_err(|error| failed(format!("removing {name}: {error}")))
 }
 
 /// testcontainers keeps no handle of a container that the engine refused to
 /// start, so it is removed by name. Usually there is none any more.
-async fn remove_probe(docker: &Docker, run_id: &str, rights: Rights) {
+async fn remove_probe(docker: &Docker, name: String) {
     let options = RemoveContainerOptionsBuilder::new().force(true).build();
-    let name = container_name(run_id, rights.probe_name());
     match timeout(REMOVE_DEADLINE, docker.remove_container(&name, Some(options))).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!("{name}: {error}"),

@@ -61,3 +61,25 @@ fn tokens_are_long_and_never_the_same() {
     assert!(token.bytes().all(|byte| byte.is_ascii_hexdigit()));
     assert_ne!(token, new_token().unwrap());
 }
+
+/// One that a killed `up` left has its name still, in the run that goes on.
+#[test]
+fn two_probes_of_one_run_have_names_of_their_own() {
+    for rights in [Rights::Default, Rights::Fuse, Rights::Privileged] {
+        let names = [rights.probe_name(), rights.probe_name(), rights.probe_name()];
+        assert!(names[0] != names[1] || names[1] != names[2], "{names:?}");
+        assert!(names.iter().all(|name| name.starts_with("probe-")), "{names:?}");
+    }
+}
+
+/// Each listing has its own bound: the client's is four times as long.
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_does_not_list_is_told() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = format!("http://{}", silent.local_addr().unwrap());
+    let client = Docker::connect_with_http(&host, 120, bollard::API_DEFAULT_VERSION).unwrap();
+    let before = tokio::time::Instant::now();
+    let error = find_all(&client, &label_filter(None)).await.unwrap_err().to_string();
+    assert!(error.contains("listing containers") && error.contains("docker ps"), "{error}");
+    assert_eq!(before.elapsed().as_secs(), ANSWER_DEADLINE.as_secs());
+}

@@ -90,13 +90,29 @@ pub(in crate::testbed) fn of_run(run_id: &str, peer: Option<&str>) -> Vec<(u32, 
         .collect()
 }
 
+/// Why a process still runs.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::testbed) enum EndError {
+    /// The kernel refused, in words.
+    #[error("{0}")]
+    Refused(String),
+    /// SIGKILL did not end it in time.
+    #[error("process {0} outlives SIGKILL")]
+    Outlives(u32),
+}
+
 /// Ends a process: SIGTERM, and SIGKILL after a while. What has ended is no error.
-pub(in crate::testbed) async fn end(pid: u32, start_ticks: u64) -> Result<(), String> {
-    let Some(process) = Foreign::open(pid, start_ticks)? else { return Ok(()) };
+pub(in crate::testbed) async fn end(pid: u32, start_ticks: u64) -> Result<(), EndError> {
+    let Some(process) = Foreign::open(pid, start_ticks).map_err(EndError::Refused)? else {
+        return Ok(());
+    };
     // A stopped process heeds SIGTERM only when it goes on.
     for signals in [[Signal::TERM, Signal::CONT], [Signal::KILL, Signal::CONT]] {
         for signal in signals {
-            if !process.signal(signal)? {
+            let is_there = process.signal(signal);
+            let is_there = is_there
+                .map_err(|error| EndError::Refused(format!("ending process {pid}: {error}")))?;
+            if !is_there {
                 return Ok(());
             }
         }
@@ -104,5 +120,5 @@ pub(in crate::testbed) async fn end(pid: u32, start_ticks: u64) -> Result<(), St
             return Ok(());
         }
     }
-    Err(format!("process {pid} outlives SIGKILL"))
+    Err(EndError::Outlives(pid))
 }

@@ -2,9 +2,7 @@
 
 use super::super::ScenarioError;
 use crate::testbed::plan::{LinkPlan, OneWay, Plan, RateScope, Rated, Shape};
-use crate::toxiproxy::api::{
-    self as toxiproxy, Bandwidth, Effect, Latency, Millis, Proxy, RateBytes, Stream, Toxic,
-};
+use crate::toxiproxy::api::{Bandwidth, Effect, Latency, Millis, Proxy, RateBytes, Stream, Toxic};
 use crate::toxiproxy::client::ServerVersion;
 
 const BITS_PER_BYTE: u64 = 8;
@@ -55,6 +53,18 @@ pub(super) fn difference(
     other.map(|other| format!("it has another toxic, {} ({})", other.name, other.effect.kind()))
 }
 
+/// What the proxy of a link that stands has otherwise than the link should be, in words.
+pub(in crate::testbed) fn drift(
+    link: &LinkPlan,
+    rated: Rated,
+    correction_us: i64,
+    found: &Proxy,
+    server_is_bundled: bool,
+) -> Option<String> {
+    let shape = corrected(link.shape, correction_us, server_is_bundled);
+    difference(&toxics(link, shape, rated), found, server_is_bundled)
+}
+
 fn is_same(asked: &Toxic, found: &Toxic, server_is_bundled: bool) -> bool {
     let is_same_effect = match (&asked.effect, &found.effect) {
         // A stock server knows the rate only.
@@ -102,10 +112,8 @@ fn bandwidth(stream: Stream, way: OneWay, [from, to]: [&str; 2]) -> Toxic {
     let rate = way
         .rate_bits_per_s
         .map_or(RateBytes::MAX, |bits| RateBytes::from_bytes_per_s(bits / BITS_PER_BYTE));
-    let (scope, bucket) = match way.rate_scope {
-        RateScope::Link => (toxiproxy::RateScope::Link, Some(format!("{from}>{to}"))),
-        RateScope::Connection => (toxiproxy::RateScope::Connection, None),
-    };
+    let scope = way.rate_scope;
+    let bucket = (scope == RateScope::Link).then(|| format!("{from}>{to}"));
     Toxic::new(stream, Effect::Bandwidth(Bandwidth { rate, scope, bucket }))
 }
 

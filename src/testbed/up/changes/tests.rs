@@ -23,10 +23,21 @@ fn plan(text: &str) -> Plan {
 
 /// Everything of `old` stands, but for the peers that have ended.
 fn told(old: &Plan, ended: &[&str], new: &Plan) -> Vec<String> {
+    told_of(old, ended, new, |_| {})
+}
+
+fn told_of(
+    old: &Plan,
+    ended: &[&str],
+    new: &Plan,
+    otherwise: impl FnOnce(&mut Stands<'_>),
+) -> Vec<String> {
     let started: Vec<&str> = old.peers.iter().map(|peer| peer.name.as_str()).collect();
     let running = started.iter().copied().filter(|name| !ended.contains(name)).collect();
     let links = old.links.iter().map(|link| link.name.as_str()).collect();
-    let stands = Stands { plan: old, running, started, links };
+    let (drifted, is_other_executable) = (HashMap::new(), false);
+    let mut stands = Stands { plan: old, running, started, links, drifted, is_other_executable };
+    otherwise(&mut stands);
     let told = |change: Change| {
         (change.action != Action::Keep).then(|| {
             format!("{:?} {:?} {} {}", change.action, change.kind, change.name, change.why)
@@ -108,5 +119,33 @@ fn another_setting_replaces_the_peer_and_another_size_the_file() {
             "Create File alice/a.bin",
             "Replace File carol/c.bin its size or seed changed",
         ]
+    );
+}
+
+#[test]
+fn another_executable_replaces_every_peer() {
+    let old = plan(FILE);
+    let told = told_of(&old, &["carol"], &old, |stands| stands.is_other_executable = true);
+    assert_eq!(
+        told[..3],
+        [
+            "Replace Peer alice its executable or image changed",
+            "Replace Peer bob its executable or image changed",
+            "Replace Peer carol it has ended",
+        ]
+    );
+}
+
+#[test]
+fn a_link_that_somebody_changed_is_replaced_and_says_what_it_was() {
+    let old = plan(FILE);
+    let what = || HashMap::from([("alice:bob".to_owned(), "toxic x is gone".to_owned())]);
+    let drift = |stands: &mut Stands<'_>| stands.drifted = what();
+    assert_eq!(told_of(&old, &[], &old, drift), ["Replace Link alice:bob toxic x is gone"]);
+    // The file's own change is the better reason.
+    let new = plan(&FILE.replacen("10ms", "20ms", 1));
+    assert_eq!(
+        told_of(&old, &[], &new, |stands| stands.drifted = what())[0],
+        "Replace Link alice:bob its shape changed"
     );
 }

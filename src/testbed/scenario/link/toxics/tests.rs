@@ -46,8 +46,8 @@ fn what_somebody_else_changed_is_seen() {
         let rate = RateBytes::from_bytes_per_s(125_000);
         Toxic::new(Stream::Upstream, Effect::Bandwidth(Bandwidth { rate, scope, bucket: None }))
     };
-    let asked = [rate(toxiproxy::RateScope::Connection)];
-    let found = proxy(&[rate(toxiproxy::RateScope::Link)], true);
+    let asked = [rate(RateScope::Connection)];
+    let found = proxy(&[rate(RateScope::Link)], true);
     assert_eq!(difference(&asked, &found, false), None, "a stock server has no scope");
     assert!(difference(&asked, &found, true).is_some());
 }
