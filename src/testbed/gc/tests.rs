@@ -211,6 +211,13 @@ fn the_text_says_what_and_why() {
     assert_eq!(Report::default().to_string(), "nothing to remove\n");
 }
 
+/// Two that clean up at once: the second finds nothing, or half of it.
+#[test]
+fn a_directory_that_somebody_else_removed_is_no_failure() {
+    let parent = tempfile::tempdir().unwrap();
+    directories::remove(&parent.path().join("gone")).unwrap();
+}
+
 #[test]
 fn a_directory_that_was_only_begun_is_judged_by_its_name() {
     let parent = tempfile::tempdir().unwrap();

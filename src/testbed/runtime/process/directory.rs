@@ -173,19 +173,27 @@ pub(in crate::testbed) fn remove_owned(directory: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     };
+    gone_is_fine(empty_but_for_owner(directory, gone_is_fine))?;
+    gone_is_fine(std::fs::remove_dir_all(directory))
+}
+
+fn empty_but_for_owner(
+    directory: &Path,
+    gone_is_fine: impl Fn(io::Result<()>) -> io::Result<()>,
+) -> io::Result<()> {
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?;
         if entry.file_name() == OWNER_FILE {
             continue;
         }
         let path = entry.path();
-        let removed = match entry.file_type()?.is_dir() {
+        let removed = entry.file_type().and_then(|kind| match kind.is_dir() {
             true => std::fs::remove_dir_all(path),
             false => std::fs::remove_file(path),
-        };
+        });
         gone_is_fine(removed)?;
     }
-    gone_is_fine(std::fs::remove_dir_all(directory))
+    Ok(())
 }
 
 /// Detaches every mount below a directory, and looks whether they are gone.
