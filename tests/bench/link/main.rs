@@ -14,7 +14,9 @@ use figures::{How, exit};
 use role::Role;
 
 mod bulk;
+#[path = "../child.rs"]
 mod child;
+#[path = "../clock.rs"]
 mod clock;
 mod crowd;
 mod curve;
@@ -30,6 +32,7 @@ mod rate;
 #[path = "../report.rs"]
 mod report;
 mod role;
+#[path = "../sample.rs"]
 mod sample;
 mod server;
 mod throughput;

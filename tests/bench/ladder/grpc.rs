@@ -1,0 +1,209 @@
+//! gRPC as the daemon speaks it, and as tonic comes.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use dropbed::proto::drop as wire;
+use dropbed::proto::drop::drop_client::DropClient;
+use dropbed::proto::drop::drop_server::{Drop as Calls, DropServer};
+use dropbed::secure::SessionHandle;
+use dropbed::source::Source;
+use dropbed::telemetry::layers::Account;
+use dropbed::transfer::burst::WireCounter;
+use dropbed::transfer::client::{Client, PushRequest};
+use dropbed::transfer::limits::{
+    self, CHUNK_BYTES_DEFAULT, Deadlines, MESSAGE_BYTES_MAX, PART_BYTES_DEFAULT,
+};
+use dropbed::transfer::service::{Caller, Service};
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt as _};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tonic::transport::server::Connected;
+use tonic::transport::{Channel, Endpoint, Server};
+use tonic::{Request, Response, Status, Streaming};
+
+use super::arm::Way;
+
+/// In flight, as the article's parallel reads.
+const READS_DEPTH: usize = 16;
+
+/// The file of [`Way::File`] and [`Way::Reads`].
+pub(crate) const FILE: &str = "data";
+
+/// Serves all connections until the process ends.
+pub(crate) async fn serve<IO>(
+    way: Way,
+    share: Option<PathBuf>,
+    incoming: impl Stream<Item = IO> + Send + 'static,
+) -> anyhow::Result<()>
+where
+    IO: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+    IO::ConnectInfo: Clone + Send + Sync + 'static,
+{
+    let mut server = if way == Way::Stock { Server::builder() } else { limits::server() };
+    let incoming = incoming.map(Ok::<_, std::convert::Infallible>);
+    if matches!(way, Way::File | Way::Reads) {
+        let source = Source::open(&share.context("a share is needed")?)?;
+        let service = Service::server(Arc::new(source), caller);
+        return Ok(server.add_service(service).serve_with_incoming(incoming).await?);
+    }
+    let memory = Memory { block: Bytes::from(vec![0x5a; limits::FRAME_BYTES as usize]) };
+    let service = DropServer::new(memory).max_encoding_message_size(MESSAGE_BYTES_MAX);
+    Ok(server.add_service(service).serve_with_incoming(incoming).await?)
+}
+
+fn caller(extensions: &http::Extensions) -> Option<Caller> {
+    let handle = extensions.get::<SessionHandle>()?;
+    Some(Caller {
+        peer: handle.peer_name().to_owned(),
+        account: handle.account().clone(),
+        received: WireCounter::of(handle.clone()),
+    })
+}
+
+/// One connection's client.
+pub(crate) enum Receiver {
+    Daemon(Way, Client),
+    Stock(DropClient<Channel>),
+}
+
+impl Receiver {
+    pub(crate) async fn over<IO>(way: Way, io: IO) -> anyhow::Result<Self>
+    where
+        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        if way != Way::Stock {
+            let client = Client::over(io, "sender", Account::new(), Deadlines::default()).await?;
+            return Ok(Self::Daemon(way, client));
+        }
+        let mut io = Some(TokioIo::new(io));
+        let connector = tower::service_fn(move |_: http::Uri| {
+            std::future::ready(io.take().ok_or_else(|| std::io::Error::other("used")))
+        });
+        let endpoint = Endpoint::from_static("http://sender");
+        Ok(Self::Stock(DropClient::new(endpoint.connect_with_connector(connector).await?)))
+    }
+
+    /// Fetches so many bytes and discards them.
+    pub(crate) async fn receive(&mut self, bytes: u64) -> anyhow::Result<()> {
+        let got = match self {
+            Self::Daemon(Way::Reads, client) => reads(client, bytes).await?,
+            Self::Daemon(_, client) => push(client, bytes).await?,
+            Self::Stock(calls) => stock(calls, bytes).await?,
+        };
+        anyhow::ensure!(got == bytes, "{got} of {bytes} bytes came");
+        Ok(())
+    }
+}
+
+async fn push(client: &Client, bytes: u64) -> anyhow::Result<u64> {
+    let path = FILE.to_owned();
+    let request = PushRequest { path, length_bytes: Some(bytes), ..PushRequest::default() };
+    let mut push = client.push(request).await?;
+    let mut got = 0;
+    while let Some(data) = push.next().await? {
+        got += data.len() as u64;
+    }
+    Ok(got)
+}
+
+async fn reads(client: &Client, bytes: u64) -> anyhow::Result<u64> {
+    use dropbed::transfer::Remote as _;
+    let version = client.stat(FILE).await?.version;
+    let offsets = (0..bytes).step_by(CHUNK_BYTES_DEFAULT as usize);
+    let mut chunks = futures::stream::iter(offsets)
+        .map(|offset| client.read(FILE, version, offset, CHUNK_BYTES_DEFAULT))
+        .buffered(READS_DEPTH);
+    let mut got = 0;
+    while let Some(data) = chunks.next().await {
+        got += data?.len() as u64;
+    }
+    Ok(got)
+}
+
+async fn stock(calls: &mut DropClient<Channel>, bytes: u64) -> anyhow::Result<u64> {
+    let request = wire::StreamFileRequest { length_bytes: bytes, ..Default::default() };
+    let mut parts = calls.stream_file(request).await?.into_inner();
+    let mut got = 0;
+    while let Some(part) = parts.message().await? {
+        got += part.data.len() as u64;
+    }
+    Ok(got)
+}
+
+/// A file of any length, the same block again and again.
+#[derive(Debug)]
+struct Memory {
+    block: Bytes,
+}
+
+type Parts<T> = BoxStream<'static, Result<T, Status>>;
+
+#[tonic::async_trait]
+impl Calls for Memory {
+    type ListStream = Parts<wire::ListReply>;
+    type StreamFileStream = Parts<wire::FilePart>;
+    type ReadStream = Parts<wire::ReadReply>;
+    type BurstDownStream = Parts<wire::BurstPart>;
+
+    async fn stream_file(
+        &self,
+        request: Request<wire::StreamFileRequest>,
+    ) -> Result<Response<Self::StreamFileStream>, Status> {
+        let size_bytes = request.into_inner().length_bytes;
+        let block = self.block.clone();
+        let step = PART_BYTES_DEFAULT as usize;
+        let parts = (0..size_bytes).step_by(step).map(move |offset_bytes| {
+            let rest = usize::try_from(size_bytes - offset_bytes).unwrap_or(step);
+            let version = wire::Version { size_bytes, ..Default::default() };
+            let version = (offset_bytes == 0).then_some(version);
+            Ok(wire::FilePart { version, offset_bytes, data: block.slice(..rest.min(step)) })
+        });
+        Ok(Response::new(futures::stream::iter(parts).boxed()))
+    }
+
+    async fn list(
+        &self,
+        _: Request<wire::ListRequest>,
+    ) -> Result<Response<Self::ListStream>, Status> {
+        Err(Status::unimplemented("only pushes are measured"))
+    }
+
+    async fn stat(
+        &self,
+        _: Request<wire::StatRequest>,
+    ) -> Result<Response<wire::StatReply>, Status> {
+        Err(Status::unimplemented("only pushes are measured"))
+    }
+
+    async fn read(
+        &self,
+        _: Request<Streaming<wire::ReadRequest>>,
+    ) -> Result<Response<Self::ReadStream>, Status> {
+        Err(Status::unimplemented("only pushes are measured"))
+    }
+
+    async fn ping(
+        &self,
+        _: Request<wire::PingRequest>,
+    ) -> Result<Response<wire::PingReply>, Status> {
+        Err(Status::unimplemented("only pushes are measured"))
+    }
+
+    async fn burst_down(
+        &self,
+        _: Request<wire::BurstRequest>,
+    ) -> Result<Response<Self::BurstDownStream>, Status> {
+        Err(Status::unimplemented("only pushes are measured"))
+    }
+
+    async fn burst_up(
+        &self,
+        _: Request<Streaming<wire::BurstPart>>,
+    ) -> Result<Response<wire::BurstReply>, Status> {
+        Err(Status::unimplemented("only pushes are measured"))
+    }
+}

@@ -1,0 +1,149 @@
+//! Arms between two processes, interleaved, and what is made of them.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tempfile::TempDir;
+
+use super::arm::{Arm, Way};
+use super::child::Child;
+use super::grpc::FILE;
+use super::report::{Figure, Plan, Wanted};
+use super::role::{Fetched, Listening, Used};
+use super::sample::{random, shuffle};
+
+const ROUNDS: u32 = 7;
+const ROUNDS_QUICK: u32 = 1;
+const BYTES: u64 = 768 << 20;
+const BYTES_QUICK: u64 = 128 << 20;
+/// Buffers are grown and pages are there.
+const WARM_BYTES: u64 = 64 << 20;
+/// Slower than 25 MB/s is a fault.
+const DEADLINE: Duration = Duration::from_secs(40);
+
+const BYTES_PER_MB: f64 = 1e6;
+const BYTES_PER_GB: f64 = 1e9;
+
+/// One quantity that is wanted: an arm's rate over another's, in the same round.
+pub(crate) struct Ratio {
+    pub(crate) what: &'static str,
+    pub(crate) of: Arm,
+    pub(crate) to: Arm,
+    pub(crate) wanted: Option<f64>,
+}
+
+/// What one transfer was.
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    mb_per_s: f64,
+    sender_s_per_gb: f64,
+    receiver_s_per_gb: f64,
+}
+
+/// Measures the arms of these ratios, and any others.
+pub(crate) fn measure(
+    name: &str,
+    plan: &Plan,
+    ratios: &[Ratio],
+    others: &[Arm],
+) -> anyhow::Result<Figure> {
+    let mut arms: Vec<Arm> = Vec::new();
+    for arm in ratios.iter().flat_map(|ratio| [ratio.to, ratio.of]).chain(others.iter().copied()) {
+        if !arms.contains(&arm) {
+            arms.push(arm);
+        }
+    }
+    let bytes = plan.size(BYTES, BYTES_QUICK);
+    let share = share(&arms, bytes)?;
+    let mut samples: HashMap<Arm, Vec<Sample>> = HashMap::new();
+    for round in 0..plan.rounds(ROUNDS, ROUNDS_QUICK) {
+        let mut order = arms.clone();
+        shuffle(&mut order, &mut random(plan.seed, round));
+        for arm in order {
+            let sample = transfer(arm, bytes, share.as_ref().map(TempDir::path))
+                .with_context(|| arm.name())?;
+            samples.entry(arm).or_default().push(sample);
+        }
+    }
+    let mut figure = Figure::new(name);
+    describe(&mut figure, &arms, &samples);
+    for ratio in ratios {
+        let (of, to) = (&samples[&ratio.of], &samples[&ratio.to]);
+        let shares: Vec<f64> =
+            of.iter().zip(to).map(|(of, to)| of.mb_per_s / to.mb_per_s).collect();
+        figure.row(ratio.what, "ratio", &shares, ratio.wanted.map(Wanted::AtLeast));
+    }
+    figure.note(format!("{} MiB each, after {} MiB to warm up", bytes >> 20, WARM_BYTES >> 20));
+    Ok(figure)
+}
+
+fn describe(figure: &mut Figure, arms: &[Arm], samples: &HashMap<Arm, Vec<Sample>>) {
+    for arm in arms {
+        let all = |pick: fn(&Sample) -> f64| samples[arm].iter().map(pick).collect::<Vec<_>>();
+        let name = arm.name();
+        figure.row(&name, "MB/s", &all(|sample| sample.mb_per_s), None);
+        figure.row("    its sender", "CPU s/GB", &all(|sample| sample.sender_s_per_gb), None);
+        figure.row("    its receiver", "CPU s/GB", &all(|sample| sample.receiver_s_per_gb), None);
+    }
+}
+
+/// A directory in memory with the file, where an arm serves one.
+fn share(arms: &[Arm], bytes: u64) -> anyhow::Result<Option<TempDir>> {
+    if !arms.iter().any(|arm| matches!(arm.way, Way::File | Way::Reads)) {
+        return Ok(None);
+    }
+    let memory = Path::new("/dev/shm");
+    let share = tempfile::tempdir_in(memory).context("cannot make a directory in memory")?;
+    let size = usize::try_from(bytes).context("the file does not fit into memory")?;
+    fs::write(share.path().join(FILE), vec![0x5a; size]).context("cannot write the file")?;
+    Ok(Some(share))
+}
+
+/// Both processes are new for each transfer, so none inherits what another did to
+/// its heap.
+fn transfer(arm: Arm, bytes: u64, share: Option<&Path>) -> anyhow::Result<Sample> {
+    let (mut sender, Listening { address, id }) = start_sender(arm, share)?;
+    let (warm, all) = (WARM_BYTES.to_string(), bytes.to_string());
+    let words = arm.arguments();
+    let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
+    words.insert(0, "receive");
+    words.extend(["--to", &address, "--warm-bytes", &warm, "--bytes", &all]);
+    words.extend(id.iter().flat_map(|id| ["--id", id]));
+    let mut receiver = Child::role(&words)?;
+    receiver.hear::<()>(DEADLINE)?;
+    let before = used(&mut sender)?;
+    receiver.go()?;
+    let Fetched { wall_s, cpu_s } = receiver.hear(DEADLINE)?;
+    let sender_s = used(&mut sender)? - before;
+    let bytes = bytes as f64;
+    Ok(Sample {
+        mb_per_s: bytes / BYTES_PER_MB / wall_s,
+        sender_s_per_gb: sender_s / (bytes / BYTES_PER_GB),
+        receiver_s_per_gb: cpu_s / (bytes / BYTES_PER_GB),
+    })
+}
+
+/// A process that serves an arm, and where.
+pub(crate) fn start_sender(
+    arm: Arm,
+    share: Option<&Path>,
+) -> anyhow::Result<(Child, Listening)> {
+    let words = arm.arguments();
+    let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
+    words.insert(0, "send");
+    if let Some(share) = share {
+        words.extend(["--share", share.to_str().context("the share's path is no text")?]);
+    }
+    let sender = Child::role(&words)?;
+    let listening = sender.hear(DEADLINE)?;
+    Ok((sender, listening))
+}
+
+/// CPU seconds that a sender has used so far.
+pub(crate) fn used(sender: &mut Child) -> anyhow::Result<f64> {
+    sender.go()?;
+    Ok(sender.hear::<Used>(DEADLINE)?.cpu_s)
+}
