@@ -1,7 +1,7 @@
 //! TCP under the secure channel: dialling, listening, deadlines.
 
 use crate::secure::establish::Terms;
-use crate::secure::{RekeyLimits, SuiteChoice};
+use crate::secure::{Provider, RekeyLimits, SuiteChoice};
 use crate::telemetry::layers::Account;
 
 mod dial;
@@ -18,6 +18,8 @@ pub struct SessionOptions {
     pub rekey: RekeyLimits,
     /// How records are sealed.
     pub suites: SuiteChoice,
+    /// Who implements them.
+    pub provider: Provider,
     /// From the first byte of the handshake to confirmed keys.
     pub handshake_deadline_ms: u64,
     /// From looking up the name to a TCP connection.
@@ -31,6 +33,7 @@ impl SessionOptions {
         Terms {
             rekey: self.rekey,
             suites: self.suites,
+            provider: self.provider,
             handshake_deadline_ms: self.handshake_deadline_ms,
             stall_deadline_ms: self.stall_deadline_ms,
             account,
@@ -47,6 +50,7 @@ impl Default for SessionOptions {
         Self {
             rekey: RekeyLimits::default(),
             suites: SuiteChoice::Auto,
+            provider: Provider::default(),
             handshake_deadline_ms: 10_000,
             connect_deadline_ms: 10_000,
             stall_deadline_ms: 60_000,

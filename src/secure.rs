@@ -34,7 +34,7 @@ pub use record::RecordError;
 pub use rekey::RekeyLimits;
 pub use session::{Counters, SessionHandle, Side};
 pub use stream::{SecureStream, establish};
-pub use suite::{Suite, SuiteChoice};
+pub use suite::{Provider, Suite, SuiteChoice};
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use dropbed::secure::establish::{Terms, accept, connect};
-use dropbed::secure::{Identity, PeerId, RekeyLimits, SecureStream, Suite, SuiteChoice};
+use dropbed::secure::{Identity, PeerId, Provider, RekeyLimits, SecureStream, Suite, SuiteChoice};
 use dropbed::telemetry::layers::Account;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 
@@ -100,6 +100,7 @@ async fn session(suites: SuiteChoice, rekey: RekeyLimits) -> (Stream, Stream) {
     let terms = || Terms {
         rekey,
         suites,
+        provider: Provider::default(),
         handshake_deadline_ms: 10_000,
         stall_deadline_ms: 60_000,
         account: Account::new(),

@@ -1,12 +1,13 @@
 //! What the daemon is told: flags, then environment, then file, then defaults.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use serde::Deserialize;
 
 use super::peers::{NameError, PeerEntry, check_peer_name};
-use crate::secure::suite::UnknownSuite;
-use crate::secure::{PeerId, RekeyLimits, SuiteChoice};
+use crate::secure::{PeerId, Provider, RekeyLimits, SuiteChoice};
 use crate::telemetry::names::environment;
 
 /// Where peers dial unless told otherwise.
@@ -47,6 +48,9 @@ pub struct Settings {
     /// How records are sealed: auto, chacha20-poly1305 or aes-256-gcm.
     #[arg(long, env = "DROPD_SUITE")]
     pub suite: Option<String>,
+    /// Who implements chacha20-poly1305: aws-lc or rustcrypto.
+    #[arg(long, env = "DROPD_PROVIDER")]
+    pub provider: Option<String>,
     /// Where spans go: OTLP over gRPC, like `http://127.0.0.1:4317`.
     #[arg(long, env = environment::OTLP_ENDPOINT)]
     pub otlp_endpoint: Option<String>,
@@ -101,6 +105,8 @@ pub struct Config {
     pub rekey: RekeyLimits,
     /// How records are sealed.
     pub suites: SuiteChoice,
+    /// Who implements them.
+    pub provider: Provider,
     /// Where spans go.
     pub otlp_endpoint: Option<String>,
     /// Known peers.
@@ -179,6 +185,7 @@ impl Settings {
             mount: path(self.mount, further.mount),
             rekey_bytes: self.rekey_bytes.or(further.rekey_bytes),
             suite: text(self.suite, further.suite),
+            provider: text(self.provider, further.provider),
             otlp_endpoint: text(self.otlp_endpoint, further.otlp_endpoint),
             peers: if self.peers.is_empty() { further.peers } else { self.peers },
         }
@@ -212,14 +219,8 @@ impl Settings {
                 reason: error.to_string(),
             })?;
         }
-        let suites = match settings.suite {
-            None => SuiteChoice::Auto,
-            Some(value) => value.parse().map_err(|error: UnknownSuite| ConfigError::Value {
-                what: "suite",
-                reason: error.to_string(),
-                value,
-            })?,
-        };
+        let suites = parsed("suite", settings.suite)?;
+        let provider = parsed("provider", settings.provider)?;
         Ok(Config {
             listen: settings.listen.unwrap_or_else(|| LISTEN_DEFAULT.to_owned()),
             control,
@@ -227,12 +228,25 @@ impl Settings {
             mount: settings.mount,
             rekey,
             suites,
+            provider,
             otlp_endpoint: settings.otlp_endpoint,
             peers: peers(settings.peers, &name)?,
             name,
             state,
         })
     }
+}
+
+/// A setting, or its default.
+fn parsed<T>(what: &'static str, setting: Option<String>) -> Result<T, ConfigError>
+where
+    T: Default + FromStr<Err: fmt::Display>,
+{
+    let Some(value) = setting else { return Ok(T::default()) };
+    value.parse().map_err(|error: T::Err| {
+        let reason = error.to_string();
+        ConfigError::Value { what, value, reason }
+    })
 }
 
 /// What depends on the machine and its user.

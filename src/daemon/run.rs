@@ -121,6 +121,7 @@ impl Daemon {
         let options = SessionOptions {
             rekey: config.rekey,
             suites: config.suites,
+            provider: config.provider,
             ..SessionOptions::default()
         };
         let listener = Listener::bind(&config.listen).await?;

@@ -12,7 +12,7 @@ use crate::proto::control as wire;
 use crate::proto::control::destination::To;
 use crate::proto::control::transfer_event::Event;
 use crate::sample::Sample;
-use crate::secure::{RekeyLimits, SuiteChoice};
+use crate::secure::{Provider, RekeyLimits, SuiteChoice};
 
 mod forgotten;
 
@@ -43,6 +43,7 @@ impl Place {
             mount: None,
             rekey: RekeyLimits { bytes: 1 << 20, ..RekeyLimits::default() },
             suites: SuiteChoice::Auto,
+            provider: Provider::default(),
             otlp_endpoint: None,
             peers: Vec::new(),
         }

@@ -14,7 +14,7 @@ use std::io::IoSlice;
 use super::fold::Folds;
 use super::record::{Opened, Opener, RecordError, Sealer};
 use super::rekey::RekeyLimits;
-use super::suite::Suite;
+use super::suite::{Provider, Suite};
 use incoming::Incoming;
 use outgoing::Outgoing;
 
@@ -56,6 +56,12 @@ impl Channel {
     #[cfg(any(test, fuzzing))]
     pub(crate) fn limit(&mut self, limits: RekeyLimits) {
         self.outgoing.limit(limits);
+    }
+
+    /// Who implements the suite from now on, in both directions.
+    pub fn set_provider(&mut self, provider: Provider) {
+        self.outgoing.set_provider(provider);
+        self.incoming.set_provider(provider);
     }
 
     /// How records are sealed, in both directions.

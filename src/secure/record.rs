@@ -10,7 +10,7 @@ use std::ops::Range;
 use super::fold::{ANSWER_BYTES, FoldError, OFFER_BYTES};
 use super::frame::{CONTENT_TYPE_BYTES, HEADER_BYTES, Header, RECORD_PAYLOAD_BYTES_MAX, TAG_BYTES};
 use super::rekey::{EMPTY_RUN_RECORDS_MAX, EpochsExhausted, KeyUpdate, Ratchet, Secret};
-use super::suite::{Cipher, Suite};
+use super::suite::{Cipher, Provider, Suite};
 
 mod error;
 
@@ -72,6 +72,11 @@ impl Sealer {
     /// Epoch 0 of this secret.
     pub fn new(suite: Suite, secret: Secret) -> Self {
         Self(Direction::new(Ratchet::new(suite, secret)))
+    }
+
+    /// Who seals from now on; the same bytes come out.
+    pub fn set_provider(&mut self, provider: Provider) {
+        self.0.set_provider(provider);
     }
 
     /// The epoch of the next record.
@@ -229,6 +234,11 @@ impl Opener {
         Self { direction, empty_run: 0, folded: None, failed: None }
     }
 
+    /// Who opens from now on; the same bytes come out.
+    pub fn set_provider(&mut self, provider: Provider) {
+        self.direction.set_provider(provider);
+    }
+
     /// The epoch of the next record.
     pub const fn epoch(&self) -> u32 {
         self.direction.ratchet.epoch()
@@ -340,6 +350,7 @@ impl Opener {
 /// What both ends of a direction keep.
 struct Direction {
     ratchet: Ratchet,
+    provider: Provider,
     /// One per epoch, never one per record.
     cipher: Cipher,
     counter: u64,
@@ -350,8 +361,14 @@ struct Direction {
 
 impl Direction {
     fn new(ratchet: Ratchet) -> Self {
-        let cipher = Cipher::new(ratchet.suite(), &ratchet.key());
-        Self { ratchet, cipher, counter: 0, bytes: 0, closed: false }
+        let provider = Provider::default();
+        let cipher = Cipher::new(ratchet.suite(), provider, &ratchet.key());
+        Self { ratchet, provider, cipher, counter: 0, bytes: 0, closed: false }
+    }
+
+    fn set_provider(&mut self, provider: Provider) {
+        self.provider = provider;
+        self.cipher = Cipher::new(self.ratchet.suite(), provider, &self.ratchet.key());
     }
 
     const fn next_nonce(&self) -> Result<(u32, u64), RecordError> {
@@ -372,7 +389,7 @@ impl Direction {
 
     fn advance(&mut self, folded: Option<&Secret>) -> Result<(), RecordError> {
         self.ratchet.advance(folded)?;
-        self.cipher = Cipher::new(self.ratchet.suite(), &self.ratchet.key());
+        self.cipher = Cipher::new(self.ratchet.suite(), self.provider, &self.ratchet.key());
         self.counter = 0;
         self.bytes = 0;
         Ok(())

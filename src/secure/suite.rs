@@ -5,8 +5,10 @@ use std::fmt;
 use std::str::FromStr;
 
 mod cipher;
+mod provider;
 
 pub(super) use cipher::Cipher;
+pub use provider::{Provider, UnknownProvider};
 
 /// How records are sealed. The initiator offers, the responder chooses, and the
 /// choice is part of what every key is made from.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::secure::Suite;
+use crate::secure::{Provider, Suite};
 
 fn defaults() -> Defaults {
     Defaults { host_name: Some("host".to_owned()), state: Some("/state".into()) }
@@ -20,6 +20,9 @@ fn earlier_source_wins_and_empty_says_nothing() {
     assert_eq!(config.suites, SuiteChoice::Auto);
     let chosen = settings("share: /srv\nsuite: aes-256-gcm\n").resolve(&defaults()).unwrap();
     assert_eq!(chosen.suites, SuiteChoice::Only(Suite::Aes256Gcm));
+    assert_eq!(chosen.provider, Provider::AwsLc);
+    let chosen = settings("share: /srv\nprovider: rustcrypto\n").resolve(&defaults()).unwrap();
+    assert_eq!(chosen.provider, Provider::RustCrypto);
     let plain = settings("share: /srv\n").resolve(&defaults()).unwrap();
     assert_eq!((plain.name.as_str(), plain.listen.as_str()), ("host", LISTEN_DEFAULT));
 }
@@ -38,6 +41,7 @@ fn what_cannot_work_is_refused() {
         ("share: /s\ncontrol: 127.0.0.1:1\n", "DROPD_CONTROL_TOKEN_FILE"),
         ("share: /s\nrekey_bytes: 1\n", "rekey bytes"),
         ("share: /s\nsuite: rot13\n", "chacha20-poly1305"),
+        ("share: /s\nprovider: rot13\n", "rustcrypto"),
         ("share: /s\npeers: [{name: p, id: nonsense}]\n", "nonsense"),
     ] {
         let error = settings(text).resolve(&defaults()).unwrap_err().to_string();

@@ -5,6 +5,7 @@ use std::ops::Range;
 use crate::secure::frame::{HEADER_BYTES, Header, RECORD_WIRE_BYTES_MAX};
 use crate::secure::record::{Opened, Opener, RecordError};
 use crate::secure::rekey::Secret;
+use crate::secure::suite::Provider;
 
 /// Small records are taken many at a time. A large one is read up to its end and
 /// the next header, so that little has to be moved to make room for the next.
@@ -41,6 +42,10 @@ impl Incoming {
             records: 0,
             failed: None,
         }
+    }
+
+    pub(super) fn set_provider(&mut self, provider: Provider) {
+        self.opener.set_provider(provider);
     }
 
     pub(super) const fn epoch(&self) -> u32 {

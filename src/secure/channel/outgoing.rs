@@ -6,7 +6,7 @@ use crate::secure::fold::{FoldError, Folds};
 use crate::secure::frame::RECORD_WIRE_BYTES_MAX;
 use crate::secure::record::{CONTROL_WIRE_BYTES_MAX, RecordError, Sealer};
 use crate::secure::rekey::{FutureEpoch, KeyUpdate, RekeyLimits, Schedule};
-use crate::secure::suite::Suite;
+use crate::secure::suite::{Provider, Suite};
 
 /// Control rides in the same write as the record after it.
 const BUFFER_BYTES: usize = CONTROL_WIRE_BYTES_MAX + RECORD_WIRE_BYTES_MAX;
@@ -32,6 +32,10 @@ impl Outgoing {
     #[cfg(any(test, fuzzing))]
     pub(super) fn limit(&mut self, limits: RekeyLimits) {
         self.schedule = Schedule::new(limits, self.sealer.suite().key_limits(), 0);
+    }
+
+    pub(super) fn set_provider(&mut self, provider: Provider) {
+        self.sealer.set_provider(provider);
     }
 
     pub(super) const fn suite(&self) -> Suite {

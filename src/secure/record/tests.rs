@@ -93,6 +93,7 @@ fn every_bit_of_a_record_counts() {
         let mut changed = record.clone();
         changed[bit / 8] ^= 1 << (bit % 8);
         let untouched = changed.clone();
+        let wiped = vec![0; record.len() - HEADER_BYTES - TAG_BYTES];
         let error = ends().1.open(&mut changed).unwrap_err();
         let expected = match bit / 8 {
             0..4 => matches!(error, RecordError::Length(_) | RecordError::Truncated),
@@ -103,7 +104,10 @@ fn every_bit_of_a_record_counts() {
             _ => error == RecordError::Forged { epoch: 0, counter: 0 },
         };
         assert!(expected, "bit {bit}: {error:?}");
-        assert_eq!(changed, untouched, "bit {bit}: plaintext came out of a forged record");
+        // Some ciphers look before they decrypt, and some wipe what they decrypted.
+        let text = HEADER_BYTES..record.len() - TAG_BYTES;
+        let is_kept = changed == untouched || changed[text] == wiped;
+        assert!(is_kept, "bit {bit}: plaintext came out of a forged record");
     }
 }
 

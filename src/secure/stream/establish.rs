@@ -11,7 +11,7 @@ use crate::secure::handshake::{HandshakeError, Local};
 use crate::secure::identity::{Identity, PeerId};
 use crate::secure::rekey::RekeyLimits;
 use crate::secure::session::{Shared, Side};
-use crate::secure::suite::SuiteChoice;
+use crate::secure::suite::{Provider, SuiteChoice};
 use crate::telemetry::layers::Account;
 
 pub use crate::secure::handshake::dialogue::Known;
@@ -26,6 +26,8 @@ pub struct Terms {
     pub rekey: RekeyLimits,
     /// How records are sealed.
     pub suites: SuiteChoice,
+    /// Who implements them.
+    pub provider: Provider,
     /// The whole handshake, both directions.
     pub handshake_deadline_ms: u64,
     /// How long the transport may take nothing before the session is given up.
@@ -144,9 +146,10 @@ async fn converse<IO: AsyncRead + AsyncWrite + Unpin>(
 }
 
 fn stream<IO>(io: IO, dialogue: Dialogue<'_>, side: Side, terms: Terms) -> SecureStream<IO> {
-    let agreed = dialogue
+    let mut agreed = dialogue
         .finish(terms.rekey, 0)
         .expect("converse ends well only when nothing more is wanted");
+    agreed.channel.set_provider(terms.provider);
     let shared = Shared::new(agreed.remote, agreed.peer_name, side, terms.account);
     SecureStream::new(io, agreed.channel, terms.stall_deadline_ms, shared)
 }

@@ -1,18 +1,20 @@
 //! One AEAD under one key, in place.
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce as AesNonce, UnboundKey};
+use aws_lc_rs::aead::{
+    AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, Nonce as AesNonce, UnboundKey,
+};
 use chacha20poly1305::aead::inout::InOutBuf;
 use chacha20poly1305::{AeadInOut as _, ChaCha20Poly1305, Key, KeyInit as _, Nonce, Tag};
 
 use super::super::frame::{NONCE_BYTES, TAG_BYTES};
 use super::super::rekey::Secret;
-use super::Suite;
+use super::{Provider, Suite};
 
 /// A cipher with its key. Both wipe the key when dropped: `chacha20poly1305` by its
 /// feature `zeroize`, AWS-LC because it wipes all that it frees.
 pub(in crate::secure) enum Cipher {
-    ChaCha20Poly1305(ChaCha20Poly1305),
-    Aes256Gcm(LessSafeKey),
+    AwsLc(LessSafeKey),
+    RustCrypto(ChaCha20Poly1305),
 }
 
 /// The tag does not fit.
@@ -20,17 +22,17 @@ pub(in crate::secure) enum Cipher {
 pub(in crate::secure) struct TagMismatch;
 
 impl Cipher {
-    pub(in crate::secure) fn new(suite: Suite, key: &Secret) -> Self {
-        match suite {
-            Suite::ChaCha20Poly1305 => {
-                Self::ChaCha20Poly1305(ChaCha20Poly1305::new(<&Key>::from(&**key)))
+    pub(in crate::secure) fn new(suite: Suite, provider: Provider, key: &Secret) -> Self {
+        let algorithm = match (suite, provider) {
+            (Suite::ChaCha20Poly1305, Provider::RustCrypto) => {
+                return Self::RustCrypto(ChaCha20Poly1305::new(<&Key>::from(&**key)));
             }
-            Suite::Aes256Gcm => {
-                let key = UnboundKey::new(&AES_256_GCM, key.as_slice())
-                    .expect("a secret has the 32 bytes of the key");
-                Self::Aes256Gcm(LessSafeKey::new(key))
-            }
-        }
+            (Suite::ChaCha20Poly1305, Provider::AwsLc) => &CHACHA20_POLY1305,
+            (Suite::Aes256Gcm, _) => &AES_256_GCM,
+        };
+        let key = UnboundKey::new(algorithm, key.as_slice())
+            .expect("a secret has the 32 bytes of either key");
+        Self::AwsLc(LessSafeKey::new(key))
     }
 
     /// Encrypts in place.
@@ -42,15 +44,15 @@ impl Cipher {
     ) -> [u8; TAG_BYTES] {
         const FITS: &str = "a record is far below the 64 GiB that one nonce can seal";
         match self {
-            Self::ChaCha20Poly1305(cipher) => cipher
+            Self::RustCrypto(cipher) => cipher
                 .encrypt_inout_detached(&Nonce::from(nonce), associated, InOutBuf::from(text))
                 .expect(FITS)
                 .into(),
-            Self::Aes256Gcm(key) => {
+            Self::AwsLc(key) => {
                 let nonce = AesNonce::assume_unique_for_key(nonce);
                 let tag =
                     key.seal_in_place_separate_tag(nonce, Aad::from(associated), text).expect(FITS);
-                tag.as_ref().try_into().expect("AES_256_GCM has tags of 16 bytes")
+                tag.as_ref().try_into().expect("both algorithms have tags of 16 bytes")
             }
         }
     }
@@ -64,7 +66,7 @@ impl Cipher {
         tag: [u8; TAG_BYTES],
     ) -> Result<(), TagMismatch> {
         match self {
-            Self::ChaCha20Poly1305(cipher) => cipher
+            Self::RustCrypto(cipher) => cipher
                 .decrypt_inout_detached(
                     &Nonce::from(nonce),
                     associated,
@@ -72,7 +74,7 @@ impl Cipher {
                     &Tag::from(tag),
                 )
                 .map_err(|_| TagMismatch),
-            Self::Aes256Gcm(key) => {
+            Self::AwsLc(key) => {
                 let nonce = AesNonce::assume_unique_for_key(nonce);
                 let opened =
                     key.open_in_place_separate_tag(nonce, Aad::from(associated), &tag, text);

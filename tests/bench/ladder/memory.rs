@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt as _;
 use anyhow::Context as _;
 use clap::ValueEnum as _;
 use dropbed::secure::establish::{Terms, accept, connect};
-use dropbed::secure::{Identity, PeerId, RekeyLimits, Suite, SuiteChoice};
+use dropbed::secure::{Identity, PeerId, Provider, RekeyLimits, Suite, SuiteChoice};
 use dropbed::telemetry::layers::Account;
 
 use super::aead::{Cipher, Key};
@@ -91,7 +91,7 @@ impl Bench {
 
     /// Seconds of all bytes.
     fn run(&mut self, rung: Rung) -> anyhow::Result<f64> {
-        let offsets = (0..self.bytes).step_by(BLOCK_BYTES);
+        let mut offsets = (0..self.bytes).step_by(BLOCK_BYTES);
         match rung {
             Rung::Memcpy => timed(|| {
                 offsets.for_each(|_| black_box(&mut self.to).copy_from_slice(&self.from));
@@ -105,7 +105,7 @@ impl Bench {
             }),
             Rung::Seal(cipher) => {
                 let key = Key::new(cipher)?;
-                timed(|| offsets.map(|at| key.seal(at, &mut self.to).map(|_| ())).collect())
+                timed(|| offsets.try_for_each(|at| key.seal(at, &mut self.to).map(|_| ())))
             }
             Rung::Open(cipher) => {
                 let key = Key::new(cipher)?;
@@ -136,6 +136,7 @@ fn pipe(suite: Suite, bytes: u64) -> anyhow::Result<f64> {
         let terms = || Terms {
             rekey: RekeyLimits::default(),
             suites: SuiteChoice::Only(suite),
+            provider: Provider::default(),
             handshake_deadline_ms: 10_000,
             stall_deadline_ms: 60_000,
             account: Account::new(),

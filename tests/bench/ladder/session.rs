@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use dropbed::net::{Listener, SessionOptions, dial};
-use dropbed::secure::{Identity, PeerId, RekeyLimits, SecureStream, Suite, SuiteChoice};
+use dropbed::secure::{Identity, PeerId, Provider, RekeyLimits, SecureStream, Suite, SuiteChoice};
 use dropbed::telemetry::layers::Account;
 use futures::{Stream, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -25,7 +25,11 @@ pub(crate) fn options(arm: Arm) -> SessionOptions {
     let mut rekey = RekeyLimits::default();
     rekey.bytes = arm.rekey_bytes.unwrap_or(rekey.bytes);
     rekey.fold_interval_ms = arm.fold_ms.unwrap_or(rekey.fold_interval_ms);
-    SessionOptions { suites, rekey, ..SessionOptions::default() }
+    let provider = match arm.cipher {
+        Some(Cipher::ChachaCrate) => Provider::RustCrypto,
+        _ => Provider::AwsLc,
+    };
+    SessionOptions { suites, provider, rekey, ..SessionOptions::default() }
 }
 
 /// A listener's sessions with anybody; its address and its id.

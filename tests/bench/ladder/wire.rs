@@ -127,10 +127,7 @@ fn transfer(arm: Arm, bytes: u64, share: Option<&Path>) -> anyhow::Result<Sample
 }
 
 /// A process that serves an arm, and where.
-pub(crate) fn start_sender(
-    arm: Arm,
-    share: Option<&Path>,
-) -> anyhow::Result<(Child, Listening)> {
+pub(crate) fn start_sender(arm: Arm, share: Option<&Path>) -> anyhow::Result<(Child, Listening)> {
     let words = arm.arguments();
     let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
     words.insert(0, "send");

@@ -10,6 +10,7 @@ fn terms() -> Terms {
     Terms {
         rekey: RekeyLimits::default(),
         suites: SuiteChoice::Auto,
+        provider: Provider::default(),
         handshake_deadline_ms: 5_000,
         stall_deadline_ms: 60_000,
         account: Account::new(),
