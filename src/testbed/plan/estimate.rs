@@ -14,16 +14,16 @@ use crate::testbed::topology::units::SizeBytes;
 /// once: the 33 of thirty-two.yaml took 0.19 s.
 const PROCESS_START_US: u64 = 6_000;
 
-/// A process that is stopped: 81 without mounts took 0.38 s. Releasing mounts takes
-/// longer, by how much differs: 65 with mounts took 0.64 s.
-const PROCESS_END_US: u64 = 4_500;
+/// A process that is stopped: 64 with mounts took 0.11 s.
+const PROCESS_END_US: u64 = 1_700;
 
-/// The same in a container, with its network: 32 with FUSE rights, four at a time,
-/// took 6.4 s.
-const CONTAINER_START_US: u64 = 200_000;
+/// A container with FUSE rights and its network, up to its proven link: from 32 to 64
+/// of them took 9.6 s more.
+const CONTAINER_START_US: u64 = 300_000;
 
-/// A container that is stopped and removed: 32 took 2.7 s.
-const CONTAINER_END_US: u64 = 84_000;
+/// A container that is stopped and removed with its network: from 32 to 64 of them
+/// took 6.7 s more.
+const CONTAINER_END_US: u64 = 210_000;
 
 /// Making a link at the proxy and telling its two ends of each other: 62 took 59 ms.
 const LINK_START_US: u64 = 1_000;

@@ -74,7 +74,7 @@ impl Bench {
              links:\n  - full_mesh: {{ rtt: 20ms }}\n\
              dataset:\n  - {{ peer: p-0, path: f.bin, size: 1MiB }}\n\
              scenario:\n  steps:\n\
-             \x20   - transfer: {{ name: t, from: p-0, to: p-1, path: f.bin }}\n"
+             \x20   - transfer: {{ name: t, from: p-0, to: p-1, path: f.bin, mode: push }}\n"
         );
         self.write(&format!("mesh-{peers}.yaml"), &text)
     }
