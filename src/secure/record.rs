@@ -367,6 +367,10 @@ impl Direction {
     }
 
     fn set_provider(&mut self, provider: Provider) {
+        // A key that is set up already is not set up again.
+        if self.provider == provider {
+            return;
+        }
         self.provider = provider;
         self.cipher = Cipher::new(self.ratchet.suite(), provider, &self.ratchet.key());
     }
