@@ -41,6 +41,6 @@ pub(crate) fn measure(plan: &Plan) -> anyhow::Result<Figure> {
     let wanted = Some(Wanted::AtMost(CPU_MS_MAX));
     figure.row("the dialling end", "CPU ms", &dialling_ms, wanted);
     figure.row("the accepting end", "CPU ms", &accepting_ms, wanted);
-    figure.note(format!("{COUNT} sessions a round; each with an identity of its own"));
+    figure.note(format!("{COUNT} sessions a round, of the same two peers"));
     Ok(figure)
 }

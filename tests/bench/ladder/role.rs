@@ -7,7 +7,7 @@ use std::thread;
 
 use anyhow::Context as _;
 use clap::Subcommand;
-use dropbed::secure::PeerId;
+use dropbed::secure::{Identity, PeerId};
 use futures::StreamExt as _;
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
@@ -152,7 +152,7 @@ fn receive(
             receiver.receive(bytes).await?;
             return begin.tell();
         };
-        let mut session = session::connect(arm, to, id).await?;
+        let mut session = session::connect(arm, &Identity::generate()?, to, id).await?;
         if arm.way == Way::Stream {
             session::receive(&mut session, warm_bytes).await?;
             let begin = begin()?;
@@ -169,11 +169,12 @@ fn receive(
 
 fn shake(to: &str, id: PeerId, count: u32) -> anyhow::Result<()> {
     let arm = Arm::sealed(Way::Stream, super::aead::Cipher::Chacha);
+    let identity = Identity::generate()?;
     Runtime::new()?.block_on(async {
-        drop(session::connect(arm, to, id).await?);
+        drop(session::connect(arm, &identity, to, id).await?);
         let begin = begin()?;
         for _ in 0..count {
-            drop(session::connect(arm, to, id).await.context("cannot make a session")?);
+            drop(session::connect(arm, &identity, to, id).await.context("cannot make a session")?);
         }
         begin.tell()
     })

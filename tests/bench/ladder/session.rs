@@ -48,11 +48,11 @@ pub(crate) async fn listen(
 /// A session with it.
 pub(crate) async fn connect(
     arm: Arm,
+    identity: &Identity,
     address: &str,
     id: PeerId,
 ) -> anyhow::Result<SecureStream<TcpStream>> {
-    let identity = Identity::generate()?;
-    Ok(dial(address, "sender", id, &identity, &options(arm), Account::new()).await?)
+    Ok(dial(address, "sender", id, identity, &options(arm), Account::new()).await?)
 }
 
 /// Answers orders on a stream: so many bytes each.
