@@ -90,7 +90,8 @@ fn a_link_with_another_delay() {
         "{ rtt: 50ms }",
         "an RTT of 50 ms",
     );
-    assert!((69.0..80.0).contains(&measured_ms), "{measured_ms} ms");
+    // 20 ms more than asked for, of which the link's correction may have taken 2 ms off.
+    assert!((68.0..80.0).contains(&measured_ms), "{measured_ms} ms");
 }
 
 #[test]
