@@ -12,6 +12,7 @@ pub(crate) mod core;
 pub mod peers;
 pub mod reader;
 pub mod run;
+pub mod runtime;
 pub mod session;
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use futures::future::BoxFuture;
 pub mod burst;
 pub mod client;
 mod convert;
+pub mod direct;
 pub mod limits;
 pub mod pull;
 mod push;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use futures::stream;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Duration, timeout};
@@ -13,6 +14,7 @@ use tonic::{Request, Status};
 use tracing::Instrument as _;
 
 use super::convert::{listed_entry, stat_entry};
+use super::direct;
 use super::limits::{self, Deadlines, LIST_ENTRIES_MAX};
 use super::push::Expected;
 pub use super::push::Push;
@@ -45,6 +47,8 @@ pub struct PushRequest {
 #[derive(Clone, Debug)]
 pub struct Client {
     calls: DropClient<Channel>,
+    /// Under `calls`, for what is carried without it.
+    channel: Channel,
     peer: Arc<str>,
     account: Account,
     deadlines: Deadlines,
@@ -75,11 +79,11 @@ impl Client {
             .await
             .map_err(|_| unreachable("no HTTP/2 over the session".to_owned()))?
             .map_err(|error| unreachable(format!("no HTTP/2 over the session: {error}")))?;
-        let calls = DropClient::new(channel)
+        let calls = DropClient::new(channel.clone())
             .max_decoding_message_size(limits::MESSAGE_BYTES_MAX)
             .max_encoding_message_size(limits::MESSAGE_BYTES_MAX);
         let shared_reads = Arc::default();
-        Ok(Self { calls, peer: peer.into(), account, deadlines, shared_reads })
+        Ok(Self { calls, channel, peer: peer.into(), account, deadlines, shared_reads })
     }
 
     /// The name of the peer.
@@ -156,9 +160,12 @@ impl Client {
             version: version.map(Into::into),
             part_bytes: part_bytes.unwrap_or(0),
         };
-        let request = span.in_scope(|| traced(message));
-        let mut calls = self.calls.clone();
-        let stream = self.within_unary(&path, calls.stream_file(request)).await?;
+        let request = span.in_scope(|| traced(message)).map(|message| stream::iter([message]));
+        let stream = {
+            let _grpc = self.account.enter(Layer::Grpc);
+            let call = direct::call(self.channel.clone(), direct::STREAM_FILE, request);
+            self.within(self.deadlines.unary_ms, &path, call).await?
+        };
         Ok(Push {
             stream,
             expected: Expected::new(version, offset_bytes, length_bytes),
@@ -173,7 +180,7 @@ impl Client {
 
     /// A stream of ranged reads of its own.
     pub(super) fn open_reads(&self) -> Reads {
-        Reads::open(self.calls.clone(), &self.peer, self.deadlines.stall_ms)
+        Reads::open(self.channel.clone(), &self.peer, self.deadlines.stall_ms)
     }
 
     /// One ranged read over `reads`.

@@ -14,13 +14,10 @@ pub const WINDOW_BYTES: u32 = 64 << 20;
 /// default of 16 KiB halves the throughput on loopback.
 pub const FRAME_BYTES: u32 = 512 << 10;
 
-/// Room kept in a frame for the gRPC prefix (5 bytes) and the protobuf fields
-/// around the data (at most 90 bytes); a whole page, so that reads stay aligned.
-const MESSAGE_OVERHEAD_BYTES: u32 = 4 << 10;
-
-/// File bytes per message of a push, unless asked otherwise: the message just
-/// fits one DATA frame, so that the receiver need not put it together again.
-pub const PART_BYTES_DEFAULT: u32 = FRAME_BYTES - MESSAGE_OVERHEAD_BYTES;
+/// File bytes per message of a push, unless asked otherwise: they just fill a DATA
+/// frame (the head of the message has one of its own), so that the receiver need
+/// not put them together again.
+pub const PART_BYTES_DEFAULT: u32 = FRAME_BYTES;
 
 /// File bytes per ranged read, unless asked otherwise: the article's chunk.
 pub const CHUNK_BYTES_DEFAULT: u32 = 512 << 10;

@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use tokio::time::{Duration, timeout};
-use tonic::Streaming;
 use tracing::Span;
 
+use super::direct::Messages;
 use super::status::fetch_error;
 use super::{FetchError, Version};
 use crate::proto::drop as wire;
@@ -82,7 +82,7 @@ impl Expected {
 /// A push under way. Dropping it cancels the stream.
 #[derive(Debug)]
 pub struct Push {
-    pub(super) stream: Streaming<wire::FilePart>,
+    pub(super) stream: Messages<wire::FilePart>,
     pub(super) expected: Expected,
     pub(super) first: bool,
     pub(super) peer: String,

@@ -10,13 +10,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Duration, Instant, sleep_until};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
-use tonic::{Code, Request, Status, Streaming};
+use tonic::{Code, Request, Status};
 
+use super::direct::{self, Messages};
 use super::limits::DEPTH_MAX;
 use super::status::{coded_error, fetch_error, unreachable};
 use super::{FetchError, Version};
 use crate::proto::drop as wire;
-use crate::proto::drop::drop_client::DropClient;
 use crate::telemetry::propagate;
 
 /// One ranged read.
@@ -45,7 +45,7 @@ struct Ask {
 
 impl Reads {
     /// Opens a stream. Failures to open it are those of the reads.
-    pub(super) fn open(client: DropClient<Channel>, peer: &str, stall_ms: u64) -> Self {
+    pub(super) fn open(channel: Channel, peer: &str, stall_ms: u64) -> Self {
         let (asks, incoming) = mpsc::channel(DEPTH_MAX as usize);
         let task = Task {
             peer: peer.to_owned(),
@@ -58,7 +58,7 @@ impl Reads {
         let mut call = Request::new(());
         // Here and not in the task, which runs in no span.
         propagate::attach(&mut call);
-        tokio::spawn(task.run(client, call));
+        tokio::spawn(task.run(channel, call));
         Self { asks, peer: peer.to_owned() }
     }
 
@@ -107,8 +107,8 @@ enum End {
 }
 
 impl Task {
-    async fn run(mut self, client: DropClient<Channel>, call: Request<()>) {
-        let end = self.pump(client, call).await;
+    async fn run(mut self, channel: Channel, call: Request<()>) {
+        let end = self.pump(channel, call).await;
         self.incoming.close();
         let mut left: Vec<Ask> = self.pending.drain().map(|(_, ask)| ask).collect();
         while let Some(ask) = self.incoming.recv().await {
@@ -121,19 +121,18 @@ impl Task {
         }
     }
 
-    async fn pump(&mut self, mut client: DropClient<Channel>, call: Request<()>) -> End {
+    async fn pump(&mut self, channel: Channel, call: Request<()>) -> End {
         // Holds every request in flight, so that sending never waits.
         let (requests, outgoing) = mpsc::channel(DEPTH_MAX as usize);
-        let mut opening = std::pin::pin!(async move {
-            client.read(call.map(|()| ReceiverStream::new(outgoing))).await
-        });
-        let mut replies: Option<Streaming<wire::ReadReply>> = None;
+        let call = call.map(|()| ReceiverStream::new(outgoing));
+        let mut opening = std::pin::pin!(direct::call(channel, direct::READ, call));
+        let mut replies: Option<Messages<wire::ReadReply>> = None;
         loop {
             let idle = self.pending.is_empty();
             let message = async {
                 match replies.as_mut() {
                     Some(replies) => Ok(Received::Reply(replies.message().await?)),
-                    None => Ok(Received::Opened(opening.as_mut().await?.into_inner())),
+                    None => Ok(Received::Opened(opening.as_mut().await?)),
                 }
             };
             tokio::select! {
@@ -225,6 +224,6 @@ impl Task {
 
 /// What the stream yields: itself, once, then replies.
 enum Received {
-    Opened(Streaming<wire::ReadReply>),
+    Opened(Messages<wire::ReadReply>),
     Reply(Option<wire::ReadReply>),
 }

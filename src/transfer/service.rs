@@ -7,9 +7,10 @@ use futures::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::burst::{self, WireCounter};
+use super::direct::Direct;
 use super::{limits, spans};
 use crate::proto::drop as wire;
-use crate::proto::drop::drop_server::{Drop as DropCalls, DropServer};
+use crate::proto::drop::drop_server::Drop as DropCalls;
 use crate::source::{SharePath, Source, SourceError};
 use crate::telemetry::layers::{Account, Layer};
 use crate::telemetry::propagate;
@@ -43,10 +44,12 @@ pub struct Service {
 
 impl Service {
     /// The gRPC service, with its message limits set.
-    pub fn server(source: Arc<Source>, find_caller: FindCaller) -> DropServer<Self> {
-        DropServer::new(Self { source, find_caller })
-            .max_decoding_message_size(limits::MESSAGE_BYTES_MAX)
-            .max_encoding_message_size(limits::MESSAGE_BYTES_MAX)
+    pub fn server(source: Arc<Source>, find_caller: FindCaller) -> Direct<Self> {
+        Direct::new(Self::new(source, find_caller))
+    }
+
+    pub(super) fn new(source: Arc<Source>, find_caller: FindCaller) -> Self {
+        Self { source, find_caller }
     }
 
     fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Status> {

@@ -6,20 +6,23 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::burst::WireCounter;
 use super::client::Client;
+use super::direct::Direct;
 use super::limits::{self, Deadlines};
 use super::pull::{PullError, PullMode, Target, pull};
 use super::service::{Caller, Service};
 use super::*;
 use crate::proto::drop as wire;
-use crate::proto::drop::drop_server::{Drop as DropCalls, DropServer};
+use crate::proto::drop::drop_server::Drop as DropCalls;
 use crate::sample::Sample;
 use crate::source::Source;
 use crate::telemetry::layers::{Account, Layer};
 
+mod stock;
+
 const PIPE_BYTES: usize = 1 << 20;
 
 /// A client of `service` over a pipe in memory.
-async fn connect<S>(service: DropServer<S>, deadlines: Deadlines) -> Client
+async fn connect<S>(service: Direct<S>, deadlines: Deadlines) -> Client
 where
     S: DropCalls,
 {
@@ -313,7 +316,7 @@ impl DropCalls for Fake {
 
 async fn connect_fake(misdeed: Misdeed) -> Client {
     let deadlines = Deadlines { unary_ms: 3_000, stall_ms: 4_000 };
-    connect(DropServer::new(Fake(misdeed)), deadlines).await
+    connect(Direct::new(Fake(misdeed)), deadlines).await
 }
 
 const VERSION: Version =
@@ -373,7 +376,7 @@ async fn nonsense_is_refused() {
 async fn lost_session_is_unreachable() {
     let (near, far) = tokio::io::duplex(PIPE_BYTES);
     let incoming = futures::stream::iter([Ok::<_, std::io::Error>(far)]);
-    let service = DropServer::new(Fake(Misdeed::Silent));
+    let service = Direct::new(Fake(Misdeed::Silent));
     let server = runtime();
     server.spawn(limits::server().add_service(service).serve_with_incoming(incoming));
     let client = Client::over(near, "peer", Account::new(), Deadlines::default()).await.unwrap();

@@ -4,13 +4,13 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failure, Global, RunArgs, WRONG_INPUT};
 use crate::daemon::config::{Config, Defaults, Settings};
 use crate::daemon::reader;
 use crate::daemon::run::{Daemon, identity};
+use crate::daemon::runtime;
 use crate::telemetry::setup;
 
 /// Set to 1: the daemon is killed when its parent dies.
@@ -42,7 +42,7 @@ pub(super) fn run(args: RunArgs, global: &Global) -> Result<(), Failure> {
             .map_err(|error| Failure::failed(format!("{DIE_WITH_PARENT}: {error}")))?;
     }
     let config = config(args, global)?;
-    let runtime = Runtime::new().map_err(Failure::failed)?;
+    let runtime = runtime::new().map_err(Failure::failed)?;
     let served = runtime.block_on(serve(config));
     // A disk that hangs must not hold the end up; sinks get time to tidy.
     runtime.shutdown_timeout(DISK_DEADLINE);

@@ -13,6 +13,7 @@ use dropbed::source::Source;
 use dropbed::telemetry::layers::Account;
 use dropbed::transfer::burst::WireCounter;
 use dropbed::transfer::client::{Client, PushRequest};
+use dropbed::transfer::direct::Direct;
 use dropbed::transfer::limits::{
     self, CHUNK_BYTES_DEFAULT, Deadlines, MESSAGE_BYTES_MAX, PART_BYTES_DEFAULT,
 };
@@ -51,6 +52,9 @@ where
         return Ok(server.add_service(service).serve_with_incoming(incoming).await?);
     }
     let memory = Memory { block: Bytes::from(vec![0x5a; limits::FRAME_BYTES as usize]) };
+    if way == Way::Push {
+        return Ok(server.add_service(Direct::new(memory)).serve_with_incoming(incoming).await?);
+    }
     let service = DropServer::new(memory).max_encoding_message_size(MESSAGE_BYTES_MAX);
     Ok(server.add_service(service).serve_with_incoming(incoming).await?)
 }

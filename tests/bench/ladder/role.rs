@@ -7,12 +7,12 @@ use std::thread;
 
 use anyhow::Context as _;
 use clap::Subcommand;
+use dropbed::daemon::runtime;
 use dropbed::secure::{Identity, PeerId};
 use futures::StreamExt as _;
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener as AsyncListener;
-use tokio::runtime::Runtime;
 
 use super::arm::{Arm, Way};
 use super::child::{say, wait_for_go};
@@ -81,9 +81,9 @@ impl Role {
         match self {
             Self::Send { arm, share } => send(arm, share),
             Self::Receive { arm, to, id, warm_bytes, bytes } => {
-                receive(arm, &to, id, warm_bytes, bytes)
+                receive(arm, to, id, warm_bytes, bytes)
             }
-            Self::Shake { to, id, count } => shake(&to, id, count),
+            Self::Shake { to, id, count } => shake(to, id, count),
         }
     }
 }
@@ -105,7 +105,7 @@ fn send(arm: Arm, share: Option<PathBuf>) -> anyhow::Result<()> {
             thread::park();
         }
     }
-    Runtime::new()?.block_on(async {
+    drive(async move {
         if arm.cipher.is_none() {
             let listener = AsyncListener::bind("127.0.0.1:0").await?;
             say(&Listening { address: listener.local_addr()?.to_string(), id: None })?;
@@ -130,21 +130,21 @@ fn send(arm: Arm, share: Option<PathBuf>) -> anyhow::Result<()> {
 
 fn receive(
     arm: Arm,
-    to: &str,
+    to: String,
     id: Option<PeerId>,
     warm_bytes: u64,
     bytes: u64,
 ) -> anyhow::Result<()> {
     if matches!(arm.way, Way::Loop | Way::Tuned) {
-        let mut receiver = loops::Receiver::new(arm, TcpStream::connect(to)?)?;
+        let mut receiver = loops::Receiver::new(arm, TcpStream::connect(&to)?)?;
         receiver.receive(warm_bytes)?;
         let begin = begin()?;
         receiver.receive(bytes)?;
         return begin.tell();
     }
-    Runtime::new()?.block_on(async {
+    drive(async move {
         let Some(id) = id else {
-            let socket = tokio::net::TcpStream::connect(to).await?;
+            let socket = tokio::net::TcpStream::connect(&to).await?;
             socket.set_nodelay(true)?;
             let mut receiver = grpc::Receiver::over(arm.way, socket).await?;
             receiver.receive(warm_bytes).await?;
@@ -152,7 +152,7 @@ fn receive(
             receiver.receive(bytes).await?;
             return begin.tell();
         };
-        let mut session = session::connect(arm, &Identity::generate()?, to, id).await?;
+        let mut session = session::connect(arm, &Identity::generate()?, &to, id).await?;
         if arm.way == Way::Stream {
             session::receive(&mut session, warm_bytes).await?;
             let begin = begin()?;
@@ -167,17 +167,23 @@ fn receive(
     })
 }
 
-fn shake(to: &str, id: PeerId, count: u32) -> anyhow::Result<()> {
+fn shake(to: String, id: PeerId, count: u32) -> anyhow::Result<()> {
     let arm = Arm::sealed(Way::Stream, super::aead::Cipher::Chacha);
     let identity = Identity::generate()?;
-    Runtime::new()?.block_on(async {
-        drop(session::connect(arm, &identity, to, id).await?);
+    drive(async move {
+        drop(session::connect(arm, &identity, &to, id).await?);
         let begin = begin()?;
         for _ in 0..count {
-            drop(session::connect(arm, &identity, to, id).await.context("cannot make a session")?);
+            drop(session::connect(arm, &identity, &to, id).await.context("cannot make a session")?);
         }
         begin.tell()
     })
+}
+
+/// On a runtime and as a task like the daemon's.
+fn drive(end: impl Future<Output = anyhow::Result<()>> + Send + 'static) -> anyhow::Result<()> {
+    let runtime = runtime::new()?;
+    runtime.block_on(runtime.spawn(end))?
 }
 
 /// When a measurement began, and what the process had used.
