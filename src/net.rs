@@ -7,7 +7,7 @@ use crate::telemetry::layers::Account;
 mod dial;
 mod listen;
 
-pub use dial::{DialError, dial};
+pub use dial::{DialError, dial, join};
 pub use listen::{ListenError, Listener};
 
 /// What every session of a daemon has in common.

@@ -4,6 +4,7 @@
 //! - [`identity`]: a peer's long-term key, and its name as text.
 //! - [`suite`]: the ciphers, which one is taken, how much a key may seal.
 //! - [`handshake`]: Noise IK with ML-KEM-768, up to confirmed keys.
+//! - [`lane`]: further connections out of the same handshake.
 //! - [`frame`], [`record`], [`rekey`], [`fold`]: the record layer.
 //! - [`channel`]: all of that for a session: bytes in, bytes and events out.
 //! - [`stream`]: the same as `AsyncRead + AsyncWrite`.
@@ -22,6 +23,7 @@ pub mod frame;
 pub mod fuzz;
 pub mod handshake;
 pub mod identity;
+pub mod lane;
 pub mod record;
 pub mod rekey;
 pub mod session;

@@ -109,7 +109,7 @@ async fn session(suites: SuiteChoice, rekey: RekeyLimits) -> (Stream, Stream) {
     let known = |_: &PeerId| Some("dialler".to_owned());
     let (dialled, accepted) = tokio::join!(
         connect(here, &dialler, acceptor.id(), "acceptor", terms()),
-        accept(there, &acceptor, &known, terms()),
+        accept(there, &acceptor, &known, &|_| None, terms()),
     );
     (dialled.unwrap(), accepted.unwrap())
 }

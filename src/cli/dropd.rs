@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::daemon::config::{Defaults, Settings};
 use crate::daemon::control_client::ControlAddress;
 use crate::daemon::reader;
+use crate::secure::lane::LANES_MAX;
 
 mod ask;
 mod run;
@@ -123,6 +124,10 @@ struct PullArgs {
     /// Requests in flight, for request-response; 0: the default.
     #[arg(long, default_value_t = 0)]
     depth: u32,
+    /// Connections that share a push; 0: the default. For long fast links, where the
+    /// buffers of one connection bind.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=i64::from(LANES_MAX)))]
+    lanes: u32,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -6,7 +6,7 @@ use futures::stream::BoxStream;
 use tokio::time::{Duration, timeout};
 use tonic::{Request, Response, Status};
 
-use super::core::{Core, counters};
+use super::core::{Core, counters, together};
 use super::peers::PeerEntry;
 use super::session::{PeerSession, Session};
 use crate::proto::control as wire;
@@ -252,7 +252,7 @@ fn no_peer(name: &str) -> Status {
     Status::not_found(format!("no peer is called `{name}`; `dropd peers` lists them"))
 }
 
-/// The counters of a session now, for a transfer's before and after.
+/// The counters of a session now, all its connections together, for a transfer's before and after.
 fn snapshot(session: &Session) -> Option<wire::SessionCounters> {
-    Some(counters(&session.handle))
+    session.handles().iter().map(counters).reduce(together)
 }

@@ -89,8 +89,9 @@ impl Core {
     /// Counters of the sessions that are up.
     pub(crate) fn sessions(&self) -> Vec<wire::SessionCounters> {
         let dialled = self.peers.all().into_iter().filter_map(|peer| peer.current());
-        let dialled = dialled.map(|session| session.handle);
-        dialled.chain(self.accepted.all()).map(|handle| counters(&handle)).collect()
+        let dialled = dialled.flat_map(|session| session.handles());
+        let up = dialled.filter(|handle| !handle.is_closed());
+        up.chain(self.accepted.all()).map(|handle| counters(&handle)).collect()
     }
 }
 
@@ -141,5 +142,28 @@ pub(crate) fn counters(handle: &SessionHandle) -> wire::SessionCounters {
         read_wait_ns: counters.read_wait_ns,
         rekey_gap_ns_max: counters.rekey_gap_ns_max,
         layers,
+        lane: handle.lane().into(),
+    }
+}
+
+/// What a session and its further connections have carried together. Keys and layers are
+/// those of the first: they have one account.
+pub(crate) fn together(
+    all: wire::SessionCounters,
+    one: wire::SessionCounters,
+) -> wire::SessionCounters {
+    wire::SessionCounters {
+        records_sent: all.records_sent + one.records_sent,
+        records_received: all.records_received + one.records_received,
+        plain_bytes_sent: all.plain_bytes_sent + one.plain_bytes_sent,
+        plain_bytes_received: all.plain_bytes_received + one.plain_bytes_received,
+        wire_bytes_sent: all.wire_bytes_sent + one.wire_bytes_sent,
+        wire_bytes_received: all.wire_bytes_received + one.wire_bytes_received,
+        seal_ns: all.seal_ns + one.seal_ns,
+        open_ns: all.open_ns + one.open_ns,
+        write_blocked_ns: all.write_blocked_ns + one.write_blocked_ns,
+        read_wait_ns: all.read_wait_ns + one.read_wait_ns,
+        rekey_gap_ns_max: all.rekey_gap_ns_max.max(one.rekey_gap_ns_max),
+        ..all
     }
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures::FutureExt as _;
-use futures::future::{BoxFuture, Shared};
+use futures::future::{BoxFuture, Shared, join_all};
 use tokio::time::{Duration, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -50,6 +50,8 @@ pub struct PeerSession {
     /// Cancelled when its id is no longer known: ends every session with it.
     forgotten: CancellationToken,
     state: Mutex<State>,
+    /// One at a time: two would make too many connections.
+    widening: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -61,11 +63,19 @@ enum State {
 
 type Dialling = Shared<BoxFuture<'static, Result<Session, FetchError>>>;
 
+impl Session {
+    /// The handles of its connections, the one with the handshake first.
+    pub(super) fn handles(&self) -> Vec<SessionHandle> {
+        std::iter::once(self.handle.clone()).chain(self.client.lane_handles()).collect()
+    }
+}
+
 impl PeerSession {
     /// `forgotten` is that of the same id, where it was known before.
     pub(super) fn new(entry: PeerEntry, dialler: Dialler, forgotten: CancellationToken) -> Self {
         let state = Mutex::new(State::Down { last_error: String::new() });
-        Self { entry, account: Account::new(), dialler, forgotten, state }
+        let (account, widening) = (Account::new(), tokio::sync::Mutex::default());
+        Self { entry, account, dialler, forgotten, state, widening }
     }
 
     /// Cancelled when this peer's id is no longer known.
@@ -176,6 +186,36 @@ impl PeerSession {
         let client = Client::over(stream, name, self.account.clone(), *deadlines).await?;
         tracing::info!(peer = name, address, session_id = handle.session_id(), "session is up");
         Ok(Session { client, handle })
+    }
+
+    /// Brings `session` to so many connections, and replaces those that ended. Returns how
+    /// many it has then: it does with fewer where they cannot be made.
+    pub async fn widen(&self, session: &Session, lanes: u8) -> usize {
+        let _widening = self.widening.lock().await;
+        let has = session.client.sweep_lanes();
+        let missing = usize::from(lanes).saturating_sub(has);
+        // The peer has the session when it answers; before that a lane of it is unknown.
+        if missing == 0 || session.client.ping().await.is_err() {
+            return has;
+        }
+        let joined = join_all((0..missing).map(|_| self.join(session))).await;
+        for error in joined.into_iter().filter_map(Result::err) {
+            tracing::warn!(%error, "a lane is missing; transfers go on without it");
+        }
+        session.client.sweep_lanes()
+    }
+
+    /// One more connection.
+    async fn join(&self, session: &Session) -> Result<(), FetchError> {
+        let PeerEntry { name, address, .. } = &self.entry;
+        let unreachable = |reason: String| FetchError::Unreachable { peer: name.clone(), reason };
+        let address = address.as_ref().ok_or_else(|| unreachable("no address".to_owned()))?;
+        let Dialler { identity, options, .. } = &self.dialler;
+        let stream = net::join(address, &session.handle, identity, options).await;
+        let stream = stream.map_err(|error| unreachable(error.to_string()))?;
+        let handle = stream.handle();
+        let stream = Admitted::new(stream, self.forgotten.clone());
+        session.client.add_lane(stream, handle).await
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -15,6 +15,7 @@ use crate::sample::Sample;
 use crate::secure::{Provider, RekeyLimits, SuiteChoice};
 
 mod forgotten;
+mod lanes;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
@@ -75,6 +76,7 @@ async fn pull(
         depth: 0,
         destination: Some(wire::Destination { to: Some(to) }),
         rekey_at_bytes: Vec::new(),
+        lanes: 0,
     };
     let mut events = client.pull(request).await?.into_inner();
     while let Some(event) = events.message().await? {

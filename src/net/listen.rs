@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
@@ -16,8 +16,9 @@ use tracing::Instrument as _;
 
 use self::complaints::Complaints;
 use super::SessionOptions;
-use crate::secure::establish::{self, Known, Rejected};
-use crate::secure::{Identity, SecureStream};
+use crate::secure::establish::{self, Joined, Known, Lanes, Rejected};
+use crate::secure::lane::LaneName;
+use crate::secure::{Identity, SecureStream, SessionHandle};
 use crate::telemetry::layers::Account;
 use crate::telemetry::names::span;
 
@@ -73,7 +74,10 @@ impl Listener {
     {
         let (sessions, finished) = mpsc::channel(SESSIONS_WAITING_MAX);
         let complaints = Complaints::default();
-        let door = Arc::new(Door { identity, known, options, sessions, complaints });
+        let guests = Arc::<Guests>::default();
+        let hosts = Arc::clone(&guests);
+        let lanes: Box<Lanes> = Box::new(move |name| hosts.lane_named(name));
+        let door = Arc::new(Door { identity, known, guests, lanes, options, sessions, complaints });
         tokio::spawn(accept_all(self.socket, door));
         ReceiverStream::new(finished).map(Ok)
     }
@@ -93,6 +97,9 @@ pub struct ListenError {
 struct Door {
     identity: Arc<Identity>,
     known: Arc<Known>,
+    guests: Arc<Guests>,
+    /// Finds the lanes of `guests`.
+    lanes: Box<Lanes>,
     options: SessionOptions,
     sessions: mpsc::Sender<SecureStream<TcpStream>>,
     complaints: Complaints,
@@ -151,6 +158,7 @@ impl Door {
         let handshake = self.handshake(connection);
         match handshake.instrument(tracing::info_span!(span::SECURE_HANDSHAKE)).await {
             Ok(session) => {
+                self.guests.add(session.handle());
                 // Gone means that the server stopped; so does this session.
                 let _ = self.sessions.send(session).await;
             }
@@ -169,7 +177,26 @@ impl Door {
         // A record is a write; without this it is slower and no less right.
         let _ = connection.set_nodelay(true);
         let terms = self.options.terms(Account::new());
-        establish::accept(connection, &self.identity, &*self.known, terms).await
+        establish::accept(connection, &self.identity, &*self.known, &*self.lanes, terms).await
+    }
+}
+
+/// The sessions that are up, for who wants a further connection of one.
+#[derive(Default)]
+struct Guests(Mutex<Vec<SessionHandle>>);
+
+impl Guests {
+    fn add(&self, handle: SessionHandle) {
+        let mut handles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        handles.retain(|handle| !handle.is_closed());
+        if handle.lane() == 0 {
+            handles.push(handle);
+        }
+    }
+
+    fn lane_named(&self, name: &LaneName) -> Option<Joined> {
+        let handles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        handles.iter().find_map(|handle| handle.lane_named(name))
     }
 }
 

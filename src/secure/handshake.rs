@@ -26,6 +26,7 @@ use super::entropy::Entropy;
 use super::exchange::Resolver;
 use super::fold::{KEM_SEED_BYTES, encapsulate};
 use super::identity::{Identity, KEY_BYTES, PeerId};
+use super::lane::Tickets;
 use super::rekey::{SECRET_BYTES, Secret};
 use super::suite::{Suite, SuiteChoice};
 
@@ -47,6 +48,7 @@ const PROLOGUE: &[u8] = b"dropbed secure channel, message layout 1";
 const LABEL_FORTH: &[u8] = b"dropbed 1 initiator to responder";
 const LABEL_BACK: &[u8] = b"dropbed 1 responder to initiator";
 const LABEL_SESSION: &[u8] = b"dropbed 1 session";
+const LABEL_LANES: &[u8] = b"dropbed 1 lanes";
 
 /// What both ends hold after the handshake.
 #[derive(Debug)]
@@ -61,6 +63,8 @@ pub struct Established {
     pub(super) receive: Hidden,
     /// Tells this session from others, in what is derived later.
     pub(super) session: Hidden,
+    /// For its further connections.
+    pub(super) lanes: Tickets,
 }
 
 /// A secret that does not print itself.
@@ -139,8 +143,9 @@ impl Initiator {
         let mut shared = self.kem_key.decapsulate(&Ciphertext::from(*ciphertext));
         let kem = Secret::new(shared.into());
         shared.as_mut_slice().zeroize();
-        let [forth, back, session] = derive(&mut self.noise, &kem, suite);
-        Ok(Established { remote: self.remote, suite, send: forth, receive: back, session })
+        let [forth, back, session, lanes] = derive(&mut self.noise, &kem, suite);
+        let lanes = Tickets::derive(suite, &lanes.0);
+        Ok(Established { remote: self.remote, suite, send: forth, receive: back, session, lanes })
     }
 }
 
@@ -203,9 +208,10 @@ impl Responder {
         let body = write(&mut self.noise, &answer.encode())?;
         // The suite of a refusal is nobody's: its keys are dropped.
         let suite = chosen.unwrap_or(Suite::ChaCha20Poly1305);
-        let [forth, back, session] = derive(&mut self.noise, &kem, suite);
-        let established =
-            Established { remote: self.remote, suite, send: back, receive: forth, session };
+        let [forth, back, session, lanes] = derive(&mut self.noise, &kem, suite);
+        let lanes = Tickets::derive(suite, &lanes.0);
+        let (remote, send, receive) = (self.remote, back, forth);
+        let established = Established { remote, suite, send, receive, session, lanes };
         Ok((chosen.map(|_| established), body))
     }
 }
@@ -234,9 +240,9 @@ fn read(noise: &mut HandshakeState, body: &[u8]) -> Result<Vec<u8>, snow::Error>
 }
 
 /// HKDF-SHA-256 over both Noise keys and the KEM's, salted with the handshake hash:
-/// initiator to responder, responder to initiator, and the session's own. Either
-/// kind of key exchange alone keeps them secret.
-fn derive(noise: &mut HandshakeState, kem: &Secret, suite: Suite) -> [Hidden; 3] {
+/// initiator to responder, responder to initiator, the session's own, and that of its
+/// lanes. Either kind of key exchange alone keeps them secret.
+fn derive(noise: &mut HandshakeState, kem: &Secret, suite: Suite) -> [Hidden; 4] {
     let (forth, back) = noise.dangerously_get_raw_split();
     let (forth, back) = (Zeroizing::new(forth), Zeroizing::new(back));
     let mut material = Zeroizing::new([0u8; 3 * SECRET_BYTES]);
@@ -244,7 +250,7 @@ fn derive(noise: &mut HandshakeState, kem: &Secret, suite: Suite) -> [Hidden; 3]
     material[32..64].copy_from_slice(back.as_slice());
     material[64..].copy_from_slice(kem.as_slice());
     let derived = Hkdf::<Sha256>::new(Some(noise.get_handshake_hash()), material.as_slice());
-    [LABEL_FORTH, LABEL_BACK, LABEL_SESSION].map(|label| {
+    [LABEL_FORTH, LABEL_BACK, LABEL_SESSION, LABEL_LANES].map(|label| {
         let mut secret = Secret::default();
         derived
             .expand_multi_info(&[label, &[VERSION, suite as u8]], secret.as_mut_slice())

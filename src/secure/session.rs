@@ -2,15 +2,17 @@
 //! what it has carried, and the wish for new keys.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Wake, Waker};
 
 use futures::task::AtomicWaker;
 use tokio::sync::Notify;
 
 use super::channel::Channel;
+use super::handshake::dialogue::Joined;
 use super::identity::PeerId;
+use super::lane::{LaneName, Ticket, Tickets};
 use crate::telemetry::clock;
 use crate::telemetry::layers::{Account, Layer};
 
@@ -44,6 +46,31 @@ impl SessionHandle {
     /// Unique in the process.
     pub fn session_id(&self) -> u64 {
         self.0.session_id
+    }
+
+    /// Which connection of its session: 0 is the one with the handshake.
+    pub fn lane(&self) -> u8 {
+        self.0.lane
+    }
+
+    /// Takes the ticket for a further connection that we dial.
+    pub(super) fn next_lane(&self) -> Option<Joined> {
+        self.take_ticket(Tickets::next)
+    }
+
+    /// Takes the ticket with this name for a further connection that the peer dials;
+    /// `None` when this is not the session, or not any more.
+    pub fn lane_named(&self, name: &LaneName) -> Option<Joined> {
+        self.take_ticket(|tickets| tickets.find(name))
+    }
+
+    fn take_ticket(&self, take: impl FnOnce(&mut Tickets) -> Option<Ticket>) -> Option<Joined> {
+        if self.is_closed() {
+            return None;
+        }
+        let mut tickets = self.0.tickets.lock().unwrap_or_else(PoisonError::into_inner);
+        let ticket = take(&mut tickets)?;
+        Some(Joined { ticket, remote: self.peer_id(), peer_name: self.peer_name().to_owned() })
     }
 
     /// True when we dialled.
@@ -218,6 +245,8 @@ pub(super) struct Shared {
     peer_name: String,
     session_id: u64,
     side: Side,
+    lane: u8,
+    tickets: Mutex<Tickets>,
     account: Account,
     pub(super) tally: Tally,
     rekey_requested: AtomicBool,
@@ -238,6 +267,8 @@ impl Shared {
             peer_name,
             session_id: NEXT_SESSION_ID.fetch_add(1, Ordering::Relaxed),
             side,
+            lane: 0,
+            tickets: Mutex::default(),
             account,
             tally: Tally::default(),
             rekey_requested: AtomicBool::new(false),
@@ -247,6 +278,11 @@ impl Shared {
             reader: AtomicWaker::new(),
             writer: AtomicWaker::new(),
         }
+    }
+
+    /// Which connection of its session it is, and what further ones are made with.
+    pub(super) fn lane(self, lane: u8, tickets: Tickets) -> Self {
+        Self { lane, tickets: Mutex::new(tickets), ..self }
     }
 
     pub(super) const fn account(&self) -> &Account {

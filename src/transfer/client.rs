@@ -5,19 +5,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use futures::stream;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Duration, timeout};
-use tonic::transport::Channel;
+use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 use tracing::Instrument as _;
 
 use super::convert::{listed_entry, stat_entry};
-use super::direct;
 use super::limits::{self, Deadlines, LIST_ENTRIES_MAX};
-use super::push::Expected;
 pub use super::push::Push;
+use super::push::{Asker, Expected};
 use super::reads::{Range, Reads};
 use super::status::fetch_error;
 use super::{Entry, FetchError, Remote, Version, spans};
@@ -27,6 +25,9 @@ use crate::telemetry::layers::{Account, Layer};
 use crate::telemetry::{clock, propagate};
 
 mod burst;
+mod lanes;
+
+use lanes::{Lane, stripes};
 
 /// What to fetch by [`Client::push`].
 #[derive(Clone, Debug, Default)]
@@ -41,6 +42,9 @@ pub struct PushRequest {
     pub version: Option<Version>,
     /// Bytes per message; none: [`limits::PART_BYTES_DEFAULT`].
     pub part_bytes: Option<u32>,
+    /// Connections that share the work, at most, as far as the session has them; needs
+    /// `version`. 0 is 1.
+    pub lanes_max: usize,
 }
 
 /// One session's client. Clones share the session.
@@ -53,6 +57,7 @@ pub struct Client {
     account: Account,
     deadlines: Deadlines,
     shared_reads: Arc<Mutex<Option<Reads>>>,
+    lanes: Arc<Mutex<Vec<Lane>>>,
 }
 
 impl Client {
@@ -67,23 +72,12 @@ impl Client {
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let mut io = Some(TokioIo::new(io));
-        let connector = tower::service_fn(move |_: http::Uri| {
-            let io = io.take().ok_or_else(|| io::Error::other("the session is closed"));
-            std::future::ready(io)
-        });
-        let unreachable =
-            |reason: String| FetchError::Unreachable { peer: peer.to_owned(), reason };
-        let deadline = Duration::from_millis(deadlines.unary_ms);
-        let channel = timeout(deadline, limits::endpoint().connect_with_connector(connector))
-            .await
-            .map_err(|_| unreachable("no HTTP/2 over the session".to_owned()))?
-            .map_err(|error| unreachable(format!("no HTTP/2 over the session: {error}")))?;
+        let channel = over(limits::endpoint(), io, peer, deadlines.unary_ms).await?;
         let calls = DropClient::new(channel.clone())
             .max_decoding_message_size(limits::MESSAGE_BYTES_MAX)
             .max_encoding_message_size(limits::MESSAGE_BYTES_MAX);
-        let shared_reads = Arc::default();
-        Ok(Self { calls, channel, peer: peer.into(), account, deadlines, shared_reads })
+        let (shared_reads, lanes) = (Arc::default(), Arc::default());
+        Ok(Self { calls, channel, peer: peer.into(), account, deadlines, shared_reads, lanes })
     }
 
     /// The name of the peer.
@@ -151,31 +145,29 @@ impl Client {
 
     /// Starts a push.
     pub async fn push(&self, request: PushRequest) -> Result<Push, FetchError> {
-        let PushRequest { path, offset_bytes, length_bytes, version, part_bytes } = request;
+        let PushRequest { path, offset_bytes, length_bytes, version, part_bytes, lanes_max } =
+            request;
         let span = spans::fetch(&self.peer, &path, offset_bytes, length_bytes.unwrap_or(0));
-        let message = wire::StreamFileRequest {
-            path: path.clone(),
-            offset_bytes,
-            length_bytes: length_bytes.unwrap_or(0),
-            version: version.map(Into::into),
-            part_bytes: part_bytes.unwrap_or(0),
+        let channels = self.channels(lanes_max);
+        let expected = match version {
+            Some(version) if channels.len() > 1 => {
+                let rest_bytes = version.size_bytes.saturating_sub(offset_bytes);
+                let bytes = length_bytes.map_or(rest_bytes, |length| length.min(rest_bytes));
+                let part_bytes = part_bytes.unwrap_or(limits::PART_BYTES_DEFAULT);
+                stripes(version, offset_bytes, offset_bytes + bytes, part_bytes, channels.len())
+            }
+            _ => vec![Expected::new(version, offset_bytes, length_bytes, part_bytes)],
         };
-        let request = span.in_scope(|| traced(message)).map(|message| stream::iter([message]));
-        let stream = {
-            let _grpc = self.account.enter(Layer::Grpc);
-            let call = direct::call(self.channel.clone(), direct::STREAM_FILE, request);
-            self.within(self.deadlines.unary_ms, &path, call).await?
-        };
-        Ok(Push {
-            stream,
-            expected: Expected::new(version, offset_bytes, length_bytes),
-            first: true,
+        let asker = Asker {
+            channels: channels.into_iter().map(Some).collect(),
             peer: self.peer.to_string(),
             path,
+            unary_ms: self.deadlines.unary_ms,
             stall_ms: self.deadlines.stall_ms,
             account: self.account.clone(),
-            _span: span,
-        })
+            span,
+        };
+        Push::begin(asker, expected).await
     }
 
     /// A stream of ranged reads of its own.
@@ -235,6 +227,29 @@ impl Client {
     fn failed(&self, path: &str, reason: String) -> FetchError {
         FetchError::Failed { peer: self.peer.to_string(), path: path.to_owned(), reason }
     }
+}
+
+/// A channel over `io`, which is connected already.
+async fn over<IO>(
+    endpoint: Endpoint,
+    io: IO,
+    peer: &str,
+    deadline_ms: u64,
+) -> Result<Channel, FetchError>
+where
+    IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let mut io = Some(TokioIo::new(io));
+    let connector = tower::service_fn(move |_: http::Uri| {
+        let io = io.take().ok_or_else(|| io::Error::other("the session is closed"));
+        std::future::ready(io)
+    });
+    let unreachable = |reason: String| FetchError::Unreachable { peer: peer.to_owned(), reason };
+    let deadline = Duration::from_millis(deadline_ms);
+    timeout(deadline, endpoint.connect_with_connector(connector))
+        .await
+        .map_err(|_| unreachable("no HTTP/2 over the session".to_owned()))?
+        .map_err(|error| unreachable(format!("no HTTP/2 over the session: {error}")))
 }
 
 impl Remote for Client {

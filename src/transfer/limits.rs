@@ -10,6 +10,10 @@ use tonic::transport::{Endpoint, Server};
 /// 500 ms. Memory is used only while the reader lags.
 pub const WINDOW_BYTES: u32 = 64 << 20;
 
+/// The same of each further lane, which carries nothing but its share of a push: four
+/// have as much together as the session. A lane that is ahead waits in it.
+pub const LANE_WINDOW_BYTES: u32 = WINDOW_BYTES / 4;
+
 /// Largest HTTP/2 DATA frame that we accept, and with it what a peer sends: its
 /// default of 16 KiB halves the throughput on loopback.
 pub const FRAME_BYTES: u32 = 512 << 10;
@@ -18,6 +22,10 @@ pub const FRAME_BYTES: u32 = 512 << 10;
 /// frame (the head of the message has one of its own), so that the receiver need
 /// not put them together again.
 pub const PART_BYTES_DEFAULT: u32 = FRAME_BYTES;
+
+/// Connections of a push, unless asked otherwise: where the processors or the receiver's
+/// buffers do not bind, more bring nothing (ARCHITECTURE.md, The ladder).
+pub const LANES_DEFAULT: u8 = 1;
 
 /// File bytes per ranged read, unless asked otherwise: the article's chunk.
 pub const CHUNK_BYTES_DEFAULT: u32 = 512 << 10;
@@ -102,9 +110,18 @@ pub fn server() -> Server {
 /// A tonic endpoint with these limits. Its address only fills the `:authority`
 /// of requests; the connector yields a stream that is connected already.
 pub fn endpoint() -> Endpoint {
+    with_window(WINDOW_BYTES)
+}
+
+/// The same for a further lane.
+pub fn lane_endpoint() -> Endpoint {
+    with_window(LANE_WINDOW_BYTES)
+}
+
+fn with_window(bytes: u32) -> Endpoint {
     Endpoint::from_static("http://peer.dropbed")
-        .initial_stream_window_size(WINDOW_BYTES)
-        .initial_connection_window_size(WINDOW_BYTES)
+        .initial_stream_window_size(bytes)
+        .initial_connection_window_size(bytes)
         .max_frame_size(FRAME_BYTES)
         .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)

@@ -27,6 +27,8 @@ pub enum PullMode {
     Push {
         /// Bytes per message, at most [`CHUNK_BYTES_MAX`].
         part_bytes: u32,
+        /// Connections that share it, at most, as far as the session has them.
+        lanes: u8,
     },
     /// Ranged reads.
     RequestResponse {
@@ -39,7 +41,7 @@ pub enum PullMode {
 
 impl PullMode {
     /// Push with default parts.
-    pub const PUSH: Self = Self::Push { part_bytes: PART_BYTES_DEFAULT };
+    pub const PUSH: Self = Self::Push { part_bytes: PART_BYTES_DEFAULT, lanes: 1 };
 
     /// Ranged reads with default chunk and depth.
     pub const REQUEST_RESPONSE: Self =
@@ -55,7 +57,7 @@ impl PullMode {
 
     fn check(self) -> Result<(), PullError> {
         let (bytes, depth) = match self {
-            Self::Push { part_bytes } => (part_bytes, 1),
+            Self::Push { part_bytes, .. } => (part_bytes, 1),
             Self::RequestResponse { chunk_bytes, depth } => (chunk_bytes, depth),
         };
         if !(1..=CHUNK_BYTES_MAX).contains(&bytes) {
@@ -195,10 +197,11 @@ async fn parts(
     mode: PullMode,
 ) -> Result<BoxStream<'static, Result<Bytes, FetchError>>, FetchError> {
     match mode {
-        PullMode::Push { part_bytes } => {
-            let (path, part_bytes) = (path.to_owned(), Some(part_bytes));
+        PullMode::Push { part_bytes, lanes } => {
+            let (version, part_bytes) = (Some(version), Some(part_bytes));
+            let (path, lanes_max) = (path.to_owned(), lanes.into());
             let request =
-                PushRequest { path, version: Some(version), part_bytes, ..PushRequest::default() };
+                PushRequest { path, version, part_bytes, lanes_max, ..PushRequest::default() };
             let push = client.push(request).await?;
             Ok(futures::stream::try_unfold(push, |mut push| async move {
                 Ok(push.next().await?.map(|data| (data, push)))

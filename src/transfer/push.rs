@@ -1,128 +1,206 @@
 //! Receiving a push: every part in its place, all of one version, none missing.
+//!
+//! Over several lanes a push is as many streams, each with every so-manieth part. They
+//! are taken in turn, so that the parts come out in order and nothing has to be kept
+//! here: what comes early waits in its lane's HTTP/2 window.
 
 use bytes::Bytes;
+use futures::stream;
 use tokio::time::{Duration, timeout};
+use tonic::transport::Channel;
+use tonic::{Request, Status};
 use tracing::Span;
 
-use super::direct::Messages;
-use super::status::fetch_error;
-use super::{FetchError, Version};
+use super::FetchError;
+use super::direct::{self, Messages};
+use super::status::{fetch_error, is_broken};
 use crate::proto::drop as wire;
 use crate::telemetry::layers::{Account, Layer};
+use crate::telemetry::propagate;
 
-/// The pure part: which part may come next.
-#[derive(Debug)]
-pub(super) struct Expected {
-    version: Option<Version>,
-    next_bytes: u64,
-    length_bytes: Option<u64>,
-    end_bytes: u64,
-}
+mod expected;
 
-impl Expected {
-    /// A push of `length_bytes` (none: to the end) from `offset_bytes`, of
-    /// `version` when that is known before the first part.
-    pub(super) fn new(
-        version: Option<Version>,
-        offset_bytes: u64,
-        length_bytes: Option<u64>,
-    ) -> Self {
-        Self { version, next_bytes: offset_bytes, length_bytes, end_bytes: offset_bytes }
-    }
+pub(super) use expected::{Expected, Stripe};
 
-    /// Takes the next part, or says what is wrong with it.
-    pub(super) fn accept(&mut self, part: wire::FilePart, first: bool) -> Result<Bytes, String> {
-        match (first, part.version) {
-            (true, Some(version)) => self.begin(version.into())?,
-            (true, None) => return Err("the first part has no version".to_owned()),
-            (false, Some(version)) if self.version != Some(version.into()) => {
-                return Err("a later part is of another version".to_owned());
-            }
-            (false, _) => {}
-        }
-        if part.offset_bytes != self.next_bytes {
-            let (got, want) = (part.offset_bytes, self.next_bytes);
-            return Err(format!("a part is at {got} instead of {want}"));
-        }
-        // Without this a peer could keep a pull going for ever.
-        if !first && part.data.is_empty() {
-            return Err("an empty part after the first".to_owned());
-        }
-        if part.data.len() as u64 > self.end_bytes - self.next_bytes {
-            return Err("more bytes than were asked for".to_owned());
-        }
-        self.next_bytes += part.data.len() as u64;
-        Ok(part.data)
-    }
-
-    /// The stream ended; the reason when that was too early.
-    pub(super) fn finish(&self, first: bool) -> Result<(), String> {
-        if first {
-            return Err("the stream ended before its first part".to_owned());
-        }
-        match self.end_bytes - self.next_bytes {
-            0 => Ok(()),
-            missing => Err(format!("the stream ended {missing} bytes early")),
-        }
-    }
-
-    fn begin(&mut self, version: Version) -> Result<(), String> {
-        if self.version.is_some_and(|wanted| wanted != version) {
-            return Err("the first part is of another version than asked for".to_owned());
-        }
-        let Some(rest_bytes) = version.size_bytes.checked_sub(self.next_bytes) else {
-            return Err("the file ends before the offset asked for".to_owned());
-        };
-        self.version = Some(version);
-        self.end_bytes += self.length_bytes.map_or(rest_bytes, |length| length.min(rest_bytes));
-        Ok(())
-    }
-}
-
-/// A push under way. Dropping it cancels the stream.
+/// A push under way. Dropping it cancels its streams.
 #[derive(Debug)]
 pub struct Push {
-    pub(super) stream: Messages<wire::FilePart>,
-    pub(super) expected: Expected,
-    pub(super) first: bool,
+    asker: Asker,
+    /// One for each stream, in the order of their first parts.
+    ways: Vec<Way>,
+    /// Whose part comes next.
+    turn: usize,
+    /// Streams that have ended as they should.
+    ended: usize,
+}
+
+/// One stream of a push.
+#[derive(Debug)]
+struct Way {
+    /// None when it is to be asked for anew.
+    parts: Option<Messages<wire::FilePart>>,
+    expected: Expected,
+    first: bool,
+    /// Which of the asker's channels carries it.
+    channel: usize,
+}
+
+/// Asks for streams.
+#[derive(Debug)]
+pub(super) struct Asker {
+    /// None for one that broke.
+    pub(super) channels: Vec<Option<Channel>>,
     pub(super) peer: String,
     pub(super) path: String,
+    pub(super) unary_ms: u64,
     pub(super) stall_ms: u64,
     pub(super) account: Account,
     /// Ends with the push.
-    pub(super) _span: Span,
+    pub(super) span: Span,
+}
+
+/// Why a stream gives no part.
+enum Failed {
+    /// Its connection is gone, or silent for too long.
+    Broken(FetchError),
+    Else(FetchError),
 }
 
 impl Push {
-    /// The next bytes, in order; `None` after the last one. Cancel-safe.
+    /// Begins as many streams as are expected, one on each channel.
+    pub(super) async fn begin(
+        mut asker: Asker,
+        expected: Vec<Expected>,
+    ) -> Result<Self, FetchError> {
+        let asked = expected.iter().enumerate().map(|(channel, expected)| {
+            let asker = &asker;
+            async move { asker.ask(channel, expected).await }
+        });
+        let answers = futures::future::join_all(asked).await;
+        let mut ways = Vec::with_capacity(expected.len());
+        for (channel, (answer, expected)) in answers.into_iter().zip(expected).enumerate() {
+            let parts = match answer {
+                Ok(parts) => Some(parts),
+                Err(Failed::Broken(error)) => {
+                    asker.give_up(channel, error)?;
+                    None
+                }
+                Err(Failed::Else(error)) => return Err(error),
+            };
+            ways.push(Way { parts, expected, first: true, channel });
+        }
+        Ok(Self { asker, ways, turn: 0, ended: 0 })
+    }
+
+    /// The next bytes, in order; `None` after the last one. Cancel-safe. When a lane
+    /// breaks, its stream goes on over another one.
     ///
     /// [`FetchError::TimedOut`] when nothing arrives for the stall deadline;
     /// [`FetchError::Failed`] when parts are missing, misplaced or mixed.
     pub async fn next(&mut self) -> Result<Option<Bytes>, FetchError> {
+        while self.ended < self.ways.len() {
+            let way = &mut self.ways[self.turn];
+            match way.next(&self.asker).await {
+                Ok(Some(data)) => {
+                    self.turn = (self.turn + 1) % self.ways.len();
+                    return Ok(Some(data));
+                }
+                Ok(None) => {
+                    self.ended += 1;
+                    self.turn = (self.turn + 1) % self.ways.len();
+                }
+                Err(Failed::Broken(error)) => {
+                    way.parts = None;
+                    let channel = way.channel;
+                    self.asker.give_up(channel, error)?;
+                }
+                Err(Failed::Else(error)) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Way {
+    async fn next(&mut self, asker: &Asker) -> Result<Option<Bytes>, Failed> {
+        let parts = match &mut self.parts {
+            Some(parts) => parts,
+            None => {
+                if !self.first {
+                    let Some(rest) = self.expected.rest() else { return Ok(None) };
+                    self.expected = rest;
+                }
+                self.channel = asker.open_channel(self.channel);
+                self.first = true;
+                self.parts.insert(asker.ask(self.channel, &self.expected).await?)
+            }
+        };
         let message = {
-            let _grpc = self.account.enter(Layer::Grpc);
-            timeout(Duration::from_millis(self.stall_ms), self.stream.message()).await
+            let _grpc = asker.account.enter(Layer::Grpc);
+            timeout(Duration::from_millis(asker.stall_ms), parts.message()).await
+        };
+        let message = match message {
+            Err(_elapsed) => return Err(Failed::Broken(asker.timed_out(asker.stall_ms))),
+            Ok(Err(status)) => return Err(asker.failed_status(&status)),
+            Ok(Ok(message)) => message,
         };
         let taken = match message {
-            Err(_elapsed) => {
-                return Err(FetchError::TimedOut {
-                    peer: self.peer.clone(),
-                    path: self.path.clone(),
-                    deadline_ms: self.stall_ms,
-                });
-            }
-            Ok(Err(status)) => return Err(fetch_error(&status, &self.peer, &self.path)),
-            Ok(Ok(None)) => self.expected.finish(self.first).map(|()| None),
-            Ok(Ok(Some(part))) => self.expected.accept(part, self.first).map(Some),
+            None => self.expected.finish(self.first).map(|()| None),
+            Some(part) => self.expected.accept(part, self.first).map(Some),
         };
         self.first = false;
-        taken.map_err(|reason| FetchError::Failed {
-            peer: self.peer.clone(),
-            path: self.path.clone(),
-            reason,
+        taken.map_err(|reason| {
+            let (peer, path) = (asker.peer.clone(), asker.path.clone());
+            Failed::Else(FetchError::Failed { peer, path, reason })
         })
     }
 }
 
-#[cfg(test)]
-mod tests;
+impl Asker {
+    async fn ask(
+        &self,
+        channel: usize,
+        expected: &Expected,
+    ) -> Result<Messages<wire::FilePart>, Failed> {
+        let Some(channel) = self.channels.get(channel).cloned().flatten() else {
+            let (peer, reason) = (self.peer.clone(), "its lane is gone".to_owned());
+            return Err(Failed::Broken(FetchError::Unreachable { peer, reason }));
+        };
+        let request = expected.request(self.path.clone());
+        let mut request = Request::new(stream::iter([request]));
+        self.span.in_scope(|| propagate::attach(&mut request));
+        let _grpc = self.account.enter(Layer::Grpc);
+        let call = direct::call(channel, direct::STREAM_FILE, request);
+        match timeout(Duration::from_millis(self.unary_ms), call).await {
+            Err(_elapsed) => Err(Failed::Broken(self.timed_out(self.unary_ms))),
+            Ok(Err(status)) => Err(self.failed_status(&status)),
+            Ok(Ok(parts)) => Ok(parts),
+        }
+    }
+
+    /// A channel that is not known to be broken, the given one if that is so.
+    fn open_channel(&self, wanted: usize) -> usize {
+        let count = self.channels.len();
+        let mut from_there = (wanted..count).chain(0..wanted);
+        from_there.find(|&index| self.channels[index].is_some()).unwrap_or(wanted)
+    }
+
+    /// No stream is begun on this channel any more; `error` when it was the last.
+    fn give_up(&mut self, channel: usize, error: FetchError) -> Result<(), FetchError> {
+        self.channels[channel] = None;
+        if self.channels.iter().all(Option::is_none) {
+            return Err(error);
+        }
+        tracing::warn!(%error, "a lane is lost; the transfer goes on over the others");
+        Ok(())
+    }
+
+    fn timed_out(&self, deadline_ms: u64) -> FetchError {
+        FetchError::TimedOut { peer: self.peer.clone(), path: self.path.clone(), deadline_ms }
+    }
+
+    fn failed_status(&self, status: &Status) -> Failed {
+        let error = fetch_error(status, &self.peer, &self.path);
+        if is_broken(status) { Failed::Broken(error) } else { Failed::Else(error) }
+    }
+}

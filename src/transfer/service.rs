@@ -181,7 +181,12 @@ async fn push(
     let span = spans::serve(call.span(), &request.path, request.offset_bytes, length_bytes);
     let file = Arc::new(file);
     let end_bytes = request.offset_bytes + length_bytes;
-    let ranges = part_ranges(request.offset_bytes, end_bytes, part_bytes);
+    let step_bytes = match request.step_bytes {
+        0 => u64::from(part_bytes),
+        asked if asked >= u64::from(part_bytes) => asked,
+        _ => return Err(Status::invalid_argument("a step is at least a part")),
+    };
+    let ranges = part_ranges(request.offset_bytes, end_bytes, part_bytes, step_bytes);
     Ok(ranges
         .map(move |(offset_bytes, length_bytes)| {
             let (file, account) = (Arc::clone(&file), call.account().clone());
@@ -200,15 +205,19 @@ async fn push(
         .buffered(limits::READ_AHEAD_PARTS))
 }
 
-/// Offsets and lengths of the parts from `offset` to `end`; an empty file or
-/// range still has one, for the version travels with it.
-fn part_ranges(offset: u64, end: u64, part_bytes: u32) -> impl Stream<Item = (u64, u32)> + Send {
+/// Offsets and lengths of the parts from `offset` to `end`, each a step after the one
+/// before; an empty file or range still has one, for the version travels with it.
+fn part_ranges(
+    offset: u64,
+    end: u64,
+    part_bytes: u32,
+    step_bytes: u64,
+) -> impl Stream<Item = (u64, u32)> + Send {
     let mut next = Some(offset);
     futures::stream::iter(std::iter::from_fn(move || {
         let offset = next?;
         let length = u32::try_from(end - offset).map_or(part_bytes, |rest| rest.min(part_bytes));
-        let following = offset + u64::from(length);
-        next = (following < end).then_some(following);
+        next = offset.checked_add(step_bytes).filter(|&following| following < end);
         Some((offset, length))
     }))
 }

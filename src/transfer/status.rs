@@ -9,15 +9,19 @@ use crate::source::{PathError, SourceError};
 
 /// What a peer's answer to a request for `path` means.
 pub fn fetch_error(status: &Status, peer: &str, path: &str) -> FetchError {
-    // A peer's own status has no source: with one, our end of the connection
-    // made it, because the connection broke.
-    if status.source().is_some() {
+    if is_broken(status) {
         return unreachable(peer, &root_cause(status));
     }
     coded_error(status.code(), status.message(), peer, path)
 }
 
-/// The same for a code and message that came inside of a message.
+/// Whether our end of the connection made this status, because the connection broke: a
+/// peer's own has no source.
+pub(super) fn is_broken(status: &Status) -> bool {
+    status.source().is_some()
+}
+
+/// As [`fetch_error`] for a code and message that came inside of a message.
 pub(super) fn coded_error(code: Code, message: &str, peer: &str, path: &str) -> FetchError {
     let (peer, path, reason) = (peer.to_owned(), path.to_owned(), message.to_owned());
     match code {

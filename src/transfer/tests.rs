@@ -17,6 +17,7 @@ use crate::sample::Sample;
 use crate::source::Source;
 use crate::telemetry::layers::{Account, Layer};
 
+mod lanes;
 mod stock;
 
 const PIPE_BYTES: usize = 1 << 20;
@@ -70,7 +71,7 @@ proptest! {
         runtime().block_on(async {
             let client = connect_share(share.path()).await;
             for mode in [
-                PullMode::Push { part_bytes: chunk_bytes },
+                PullMode::Push { part_bytes: chunk_bytes, lanes: 1 },
                 PullMode::RequestResponse { chunk_bytes, depth },
             ] {
                 let mut last = 0;
@@ -170,7 +171,7 @@ async fn errors_keep_their_kind() {
 #[tokio::test]
 async fn change_during_a_pull_fails_it() {
     for mode in [
-        PullMode::Push { part_bytes: 4096 },
+        PullMode::Push { part_bytes: 4096, lanes: 1 },
         PullMode::RequestResponse { chunk_bytes: 4096, depth: 2 },
     ] {
         let share = tempfile::tempdir().unwrap();

@@ -144,6 +144,7 @@ async fn pull(
         depth: args.depth,
         destination: Some(wire::Destination { to: Some(to) }),
         rekey_at_bytes: Vec::new(),
+        lanes: args.lanes,
     };
     // Drawn on standard error, and only on a terminal.
     let bar = if json { ProgressBar::hidden() } else { bar() };

@@ -111,6 +111,7 @@ async fn read(
         depth: 0,
         before,
         after: snapshot(&session),
+        lanes: 1,
     })
 }
 
@@ -152,7 +153,7 @@ async fn converse(
         while let Some(line) = lines.next_line().await? {
             match serde_json::from_str(&line)? {
                 Line::Progress { bytes, bytes_total } => {
-                    reading.rekeys.rekey(session, bytes);
+                    reading.rekeys.rekey(std::slice::from_ref(session), bytes);
                     reading.progress.send_replace((bytes, bytes_total));
                 }
                 done @ Line::Done { .. } => last = Some(done),

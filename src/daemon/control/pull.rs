@@ -9,8 +9,11 @@ use super::rekeys::Positions;
 use super::{Control, Events, files, snapshot};
 use crate::proto::control as wire;
 use crate::proto::control::destination::To;
+use crate::secure::lane::LANES_MAX;
 use crate::telemetry::propagate;
-use crate::transfer::limits::{CHUNK_BYTES_DEFAULT, DEPTH_DEFAULT, PART_BYTES_DEFAULT};
+use crate::transfer::limits::{
+    CHUNK_BYTES_DEFAULT, DEPTH_DEFAULT, LANES_DEFAULT, PART_BYTES_DEFAULT,
+};
 use crate::transfer::pull::{PullError, PullMode, Target, pull};
 
 impl Control {
@@ -26,18 +29,23 @@ impl Control {
         let peer = self.peer(&request.peer)?;
         let transfer = |progress: super::progress::Progress| async move {
             let session = peer.session().await?;
+            let lanes = match mode {
+                PullMode::Push { lanes, .. } if lanes > 1 => peer.widen(&session, lanes).await,
+                _ => 1,
+            };
             session.handle.measure_gaps_from_now();
+            let connections = session.handles();
             let before = snapshot(&session);
             let parent = traceparent.as_deref();
             let pulled =
                 pull(&session.client, &request.path, mode, &target, parent, |bytes, total| {
-                    rekeys.rekey(&session.handle, bytes);
+                    rekeys.rekey(&connections, bytes);
                     progress.send_replace((bytes, total));
                 })
                 .await
                 .map_err(status)?;
             let (chunk_bytes, depth) = match mode {
-                PullMode::Push { part_bytes } => (part_bytes, 0),
+                PullMode::Push { part_bytes, .. } => (part_bytes, 0),
                 PullMode::RequestResponse { chunk_bytes, depth } => (chunk_bytes, depth),
             };
             Ok(wire::TransferDone {
@@ -50,6 +58,7 @@ impl Control {
                 depth,
                 before,
                 after: snapshot(&session),
+                lanes: u32::try_from(lanes).unwrap_or(u32::MAX),
             })
         };
         Ok(Response::new(events(transfer)))
@@ -78,17 +87,31 @@ impl Control {
 fn mode(request: &wire::PullRequest) -> Result<PullMode, Status> {
     let or = |asked: u32, default: u32| if asked == 0 { default } else { asked };
     match request.mode() {
-        wire::Mode::Push if request.depth == 0 => {
-            Ok(PullMode::Push { part_bytes: or(request.chunk_bytes, PART_BYTES_DEFAULT) })
-        }
+        wire::Mode::Push if request.depth == 0 => Ok(PullMode::Push {
+            part_bytes: or(request.chunk_bytes, PART_BYTES_DEFAULT),
+            lanes: lanes(request.lanes)?,
+        }),
         wire::Mode::Push => {
             Err(Status::invalid_argument("a push has no depth; it is for request-response"))
         }
+        wire::Mode::RequestResponse if request.lanes > 1 => Err(Status::invalid_argument(
+            "only a push has lanes; more requests in flight do it here",
+        )),
         wire::Mode::RequestResponse => Ok(PullMode::RequestResponse {
             chunk_bytes: or(request.chunk_bytes, CHUNK_BYTES_DEFAULT),
             depth: or(request.depth, DEPTH_DEFAULT),
         }),
         wire::Mode::Unspecified => Err(Status::invalid_argument("the pull has no mode")),
+    }
+}
+
+fn lanes(asked: u32) -> Result<u8, Status> {
+    match u8::try_from(asked) {
+        Ok(0) => Ok(LANES_DEFAULT),
+        Ok(lanes) if lanes <= LANES_MAX => Ok(lanes),
+        _ => {
+            Err(Status::invalid_argument(format!("lanes {asked} is not between 1 and {LANES_MAX}")))
+        }
     }
 }
 

@@ -37,10 +37,10 @@ impl Positions {
         self.0.len() < before
     }
 
-    /// Asks `session` for new keys when a position was passed. Does not wait.
-    pub(super) fn rekey(&mut self, session: &SessionHandle, bytes: u64) {
+    /// Asks these connections of a session for new keys when a position was passed. Does not wait.
+    pub(super) fn rekey(&mut self, connections: &[SessionHandle], bytes: u64) {
         if self.passed(bytes) {
-            session.request_rekey();
+            connections.iter().for_each(SessionHandle::request_rekey);
         }
     }
 }

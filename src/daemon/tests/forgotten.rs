@@ -81,6 +81,7 @@ async fn a_transfer_of_a_removed_peer_ends() {
         depth: 1,
         destination: Some(wire::Destination { to: Some(To::HashOnly(true)) }),
         rekey_at_bytes: Vec::new(),
+        lanes: 0,
     };
     let mut events = at_alice.pull(request).await.unwrap().into_inner();
     let first = events.message().await.unwrap().unwrap().event;

@@ -13,6 +13,7 @@ use super::{Established, HandshakeError, Initiator, Local, PeerId, Refusal, Resp
 use crate::secure::channel::Channel;
 use crate::secure::fold::Folds;
 use crate::secure::frame::{CONTENT_TYPE_BYTES, HEADER_BYTES, TAG_BYTES};
+use crate::secure::lane::{LaneName, NAME_BYTES, Ticket, Tickets};
 use crate::secure::record::{Opened, Opener, Sealer};
 use crate::secure::rekey::{RekeyLimits, Secret};
 use crate::secure::session::Side;
@@ -21,6 +22,20 @@ use crate::secure::session::Side;
 /// look through all it has, so that its time tells nothing.
 pub type Known = dyn Fn(&PeerId) -> Option<String> + Send + Sync;
 
+/// Finds and takes the ticket with a name among all sessions that are up.
+pub type Lanes = dyn Fn(&LaneName) -> Option<Joined> + Send + Sync;
+
+/// A ticket, and whose session it is of.
+#[derive(Debug)]
+pub struct Joined {
+    pub(in crate::secure) ticket: Ticket,
+    pub(in crate::secure) remote: PeerId,
+    pub(in crate::secure) peer_name: String,
+}
+
+/// A ticket's name and an empty data record under its key.
+const JOIN_BYTES: usize = NAME_BYTES + CONFIRMATION_BYTES;
+
 /// An empty data record.
 const CONFIRMATION_BYTES: usize = HEADER_BYTES + CONTENT_TYPE_BYTES + TAG_BYTES;
 
@@ -28,6 +43,7 @@ const CONFIRMATION_BYTES: usize = HEADER_BYTES + CONTENT_TYPE_BYTES + TAG_BYTES;
 pub struct Dialogue<'a> {
     local: Local<'a>,
     known: Option<&'a Known>,
+    lanes: Option<&'a Lanes>,
     step: Step,
     input: Vec<u8>,
     /// Bytes that the step needs.
@@ -38,7 +54,7 @@ pub struct Dialogue<'a> {
 enum Step {
     /// The header of the other end's message, then its body.
     Header(Expects),
-    Body(Expects),
+    Body(Type, Expects),
     Confirmation(Box<Keys>),
     Over(Option<Box<Keys>>),
 }
@@ -46,14 +62,15 @@ enum Step {
 /// Whose message comes.
 enum Expects {
     Answer(Box<Initiator>, String),
+    /// An offer, or a ticket.
     Offer,
 }
 
 impl Expects {
-    const fn kind(&self) -> Type {
+    const fn kinds(&self) -> &'static [Type] {
         match self {
-            Self::Answer(..) => Type::Respond,
-            Self::Offer => Type::Initiate,
+            Self::Answer(..) => &[Type::Respond],
+            Self::Offer => &[Type::Initiate, Type::Join],
         }
     }
 }
@@ -66,6 +83,10 @@ struct Keys {
     session: Secret,
     sealer: Sealer,
     opener: Opener,
+    lane: u8,
+    tickets: Tickets,
+    /// Our own first record is sealed.
+    has_confirmed: bool,
 }
 
 /// What a finished handshake leaves.
@@ -77,6 +98,10 @@ pub struct Agreed {
     pub peer_name: String,
     /// The records that follow.
     pub channel: Channel,
+    /// Which connection of its session; 0 is the one with the handshake.
+    pub lane: u8,
+    /// For further ones.
+    pub tickets: Tickets,
 }
 
 impl<'a> Dialogue<'a> {
@@ -97,10 +122,34 @@ impl<'a> Dialogue<'a> {
         Self::new(local, Some(known), Expects::Offer)
     }
 
+    /// The same, also for further connections of the sessions in `lanes`.
+    #[must_use]
+    pub fn with_lanes(self, lanes: &'a Lanes) -> Self {
+        Self { lanes: Some(lanes), ..self }
+    }
+
+    /// The dialling end of a further connection.
+    ///
+    /// # Errors
+    /// When its key cannot seal: a bug.
+    pub(in crate::secure) fn join(
+        local: Local<'a>,
+        joined: Joined,
+    ) -> Result<Self, HandshakeError> {
+        let mut body = joined.ticket.name.to_vec();
+        let mut keys = Keys::of_lane(joined, Side::Dialled);
+        keys.confirm(&mut body)?;
+        let mut dialogue = Self::new(local, None, Expects::Offer);
+        dialogue.step = Step::Confirmation(Box::new(keys));
+        dialogue.target = CONFIRMATION_BYTES;
+        dialogue.output = message::encode(Type::Join, &body);
+        Ok(dialogue)
+    }
+
     fn new(local: Local<'a>, known: Option<&'a Known>, expects: Expects) -> Self {
-        let step = Step::Header(expects);
-        let target = message::HEADER_BYTES;
-        Self { local, known, step, input: Vec::new(), target, output: Vec::new() }
+        let (step, target) = (Step::Header(expects), message::HEADER_BYTES);
+        let (input, output) = (Vec::new(), Vec::new());
+        Self { local, known, lanes: None, step, input, target, output }
     }
 
     /// How many bytes it still takes; 0 when it is over.
@@ -116,10 +165,10 @@ impl<'a> Dialogue<'a> {
     /// The session, when nothing more is wanted and all output is sent.
     pub fn finish(self, limits: RekeyLimits, now_ns: u64) -> Option<Agreed> {
         let Step::Over(Some(keys)) = self.step else { return None };
-        let Keys { peer_name, side, remote, session, sealer, opener } = *keys;
+        let Keys { peer_name, side, remote, session, sealer, opener, lane, tickets, .. } = *keys;
         let folds = Folds::new(side, session, self.local.entropy);
         let channel = Channel::new(sealer, opener, folds, limits, now_ns);
-        Some(Agreed { remote, peer_name, channel })
+        Some(Agreed { remote, peer_name, channel, lane, tickets })
     }
 
     /// Bytes of the other end, at most as many as are [`wanted`](Self::wanted).
@@ -142,30 +191,43 @@ impl<'a> Dialogue<'a> {
         match step {
             Step::Header(expects) => {
                 let header = input.as_slice().try_into().expect("as many as were wanted");
-                let length = message::decode_header(header, expects.kind())?;
-                Ok((Step::Body(expects), length))
+                let (kind, length) = message::decode_header(header, expects.kinds())?;
+                if kind == Type::Join && length != JOIN_BYTES {
+                    return Err(HandshakeError::Malformed);
+                }
+                Ok((Step::Body(kind, expects), length))
             }
-            Step::Body(Expects::Answer(initiator, peer_name)) => {
+            Step::Body(_, Expects::Answer(initiator, peer_name)) => {
                 let keys = Keys::new(initiator.finish(&input)?, Side::Dialled, peer_name);
                 Ok((Step::Confirmation(Box::new(keys)), CONFIRMATION_BYTES))
             }
-            Step::Body(Expects::Offer) => {
+            Step::Body(Type::Join, Expects::Offer) => {
+                let keys = self.admit_lane(&mut input)?;
+                Ok((Step::Over(Some(Box::new(keys))), 0))
+            }
+            Step::Body(_, Expects::Offer) => {
                 let keys = self.admit(&input)?;
                 Ok((Step::Confirmation(Box::new(keys)), CONFIRMATION_BYTES))
             }
             Step::Confirmation(mut keys) => {
-                match keys.opener.open(&mut input) {
-                    Ok(Opened::Data(range)) if range.is_empty() => {}
-                    Ok(_) => return Err(HandshakeError::Malformed),
-                    Err(error) => return Err(HandshakeError::NotConfirmed(error)),
-                }
-                if keys.side == Side::Dialled {
+                keys.take_confirmation(&mut input)?;
+                if !keys.has_confirmed {
                     keys.confirm(&mut self.output)?;
                 }
                 Ok((Step::Over(Some(keys)), 0))
             }
             Step::Over(_) => Err(HandshakeError::Malformed),
         }
+    }
+
+    /// Answers a join. Its ticket is used up whatever comes of it.
+    fn admit_lane(&mut self, body: &mut [u8]) -> Result<Keys, HandshakeError> {
+        let (name, record) = body.split_first_chunk_mut().ok_or(HandshakeError::Malformed)?;
+        let joined = self.lanes.and_then(|lanes| lanes(name));
+        let mut keys = Keys::of_lane(joined.ok_or(HandshakeError::NoTicket)?, Side::Accepted);
+        keys.take_confirmation(record)?;
+        keys.confirm(&mut self.output)?;
+        Ok(keys)
     }
 
     /// Answers the first message.
@@ -191,14 +253,37 @@ impl<'a> Dialogue<'a> {
 
 impl Keys {
     fn new(established: Established, side: Side, peer_name: String) -> Self {
-        let Established { remote, suite, send, receive, session } = established;
+        let Established { remote, suite, send, receive, session, lanes: tickets } = established;
         let (sealer, opener) = (Sealer::new(suite, send.0), Opener::new(suite, receive.0));
-        Self { peer_name, side, remote, session: session.0, sealer, opener }
+        let (session, lane, has_confirmed) = (session.0, 0, false);
+        Self { peer_name, side, remote, session, sealer, opener, lane, tickets, has_confirmed }
+    }
+
+    /// The ticket's secrets move into the connection.
+    fn of_lane(joined: Joined, side: Side) -> Self {
+        let Joined { ticket, remote, peer_name } = joined;
+        let Ticket { number: lane, suite, forth, back, session, .. } = ticket;
+        let (send, receive) = match side {
+            Side::Dialled => (forth, back),
+            Side::Accepted => (back, forth),
+        };
+        let (sealer, opener) = (Sealer::new(suite, send), Opener::new(suite, receive));
+        let (tickets, has_confirmed) = (Tickets::default(), false);
+        Self { peer_name, side, remote, session, sealer, opener, lane, tickets, has_confirmed }
     }
 
     fn confirm(&mut self, output: &mut Vec<u8>) -> Result<(), HandshakeError> {
         self.sealer.seal_data(&[], 0, output).map_err(HandshakeError::NotConfirmed)?;
+        self.has_confirmed = true;
         Ok(())
+    }
+
+    fn take_confirmation(&mut self, record: &mut [u8]) -> Result<(), HandshakeError> {
+        match self.opener.open(record) {
+            Ok(Opened::Data(range)) if range.is_empty() => Ok(()),
+            Ok(_) => Err(HandshakeError::Malformed),
+            Err(error) => Err(HandshakeError::NotConfirmed(error)),
+        }
     }
 }
 

@@ -67,6 +67,18 @@ pub enum HandshakeError {
     /// Not what the protocol says.
     #[error("the other end's handshake message is malformed: it is broken, or not dropd")]
     Malformed,
+    /// A ticket that no session here has, or no longer.
+    #[error(
+        "it asks for a further connection of a session that is not here: the session ended, or \
+         the message was replayed"
+    )]
+    NoTicket,
+    /// All further connections of a session were made.
+    #[error(
+        "the session has used all the further connections of its handshake; it goes on with \
+         those that are left, and a new session has as many again"
+    )]
+    NoTicketLeft,
     /// The first record does not open.
     #[error("the other end did not confirm the session's keys: {0}")]
     NotConfirmed(RecordError),

@@ -29,6 +29,8 @@ pub enum Type {
     Initiate = 1,
     /// Second Noise message.
     Respond = 2,
+    /// Ticket of a further connection.
+    Join = 3,
 }
 
 /// A message with its header.
@@ -46,12 +48,15 @@ pub fn encode(kind: Type, body: &[u8]) -> Vec<u8> {
     message
 }
 
-/// Reads the header of a message that must be of this type: how many bytes follow.
-/// Checked before any of them is awaited.
+/// Reads the header of a message that must be of one of these types: which, and how many
+/// bytes follow. Checked before any of them is awaited.
 ///
 /// # Errors
 /// When it is not ours, of another layout or type, or too long.
-pub fn decode_header(header: [u8; HEADER_BYTES], kind: Type) -> Result<usize, HandshakeError> {
+pub fn decode_header(
+    header: [u8; HEADER_BYTES],
+    kinds: &[Type],
+) -> Result<(Type, usize), HandshakeError> {
     let [m0, m1, m2, m3, layout, found, l0, l1] = header;
     if [m0, m1, m2, m3] != MAGIC {
         return Err(HandshakeError::NotOurProtocol);
@@ -59,9 +64,8 @@ pub fn decode_header(header: [u8; HEADER_BYTES], kind: Type) -> Result<usize, Ha
     if layout != LAYOUT {
         return Err(HandshakeError::Layout { theirs: layout });
     }
-    if found != kind as u8 {
-        return Err(HandshakeError::Malformed);
-    }
+    let kind = kinds.iter().copied().find(|&kind| kind as u8 == found);
+    let kind = kind.ok_or(HandshakeError::Malformed)?;
     let length = usize::from(u16::from_be_bytes([l0, l1]));
     if length == 0 {
         return Err(HandshakeError::Malformed);
@@ -69,5 +73,5 @@ pub fn decode_header(header: [u8; HEADER_BYTES], kind: Type) -> Result<usize, Ha
     if length > BODY_BYTES_MAX {
         return Err(HandshakeError::TooLong { length });
     }
-    Ok(length)
+    Ok((kind, length))
 }

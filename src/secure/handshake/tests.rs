@@ -157,7 +157,8 @@ fn a_choice_that_was_not_offered_is_not_taken() {
 
 #[test]
 fn message_headers_are_checked_before_the_body() {
-    let header = |bytes: [u8; 8]| message::decode_header(bytes, Type::Initiate);
+    let header =
+        |bytes: [u8; 8]| message::decode_header(bytes, &[Type::Initiate]).map(|(_, length)| length);
     assert_eq!(header(*b"drop\x01\x01\x00\x05").unwrap(), 5);
     assert!(matches!(header(*b"GET / HT"), Err(HandshakeError::NotOurProtocol)));
     assert!(matches!(header(*b"drop\x02\x01\0\x05"), Err(HandshakeError::Layout { theirs: 2 })));

@@ -10,11 +10,11 @@ use crate::secure::handshake::message::BODY_BYTES_MAX;
 use crate::secure::handshake::{HandshakeError, Local};
 use crate::secure::identity::{Identity, PeerId};
 use crate::secure::rekey::RekeyLimits;
-use crate::secure::session::{Shared, Side};
+use crate::secure::session::{SessionHandle, Shared, Side};
 use crate::secure::suite::{Provider, SuiteChoice};
 use crate::telemetry::layers::Account;
 
-pub use crate::secure::handshake::dialogue::Known;
+pub use crate::secure::handshake::dialogue::{Joined, Known, Lanes};
 
 /// What is read and dropped of a connection that gets no answer.
 const IGNORED_BYTES_MAX: usize = 64 * 1024;
@@ -56,7 +56,30 @@ pub async fn connect<IO: AsyncRead + AsyncWrite + Unpin>(
     Ok(stream(io, dialogue, Side::Dialled, terms))
 }
 
-/// The accepting end: a session with whoever of `known` dialled.
+/// The dialling end of a further connection of `session`, which begins with a fold.
+///
+/// # Errors
+/// As [`HandshakeError`] says; the transport is dropped, and a ticket is used up. Not
+/// cancel-safe: a dropped handshake is a failed one.
+pub async fn join<IO: AsyncRead + AsyncWrite + Unpin>(
+    mut io: IO,
+    identity: &Identity,
+    session: &SessionHandle,
+    terms: Terms,
+) -> Result<SecureStream<IO>, HandshakeError> {
+    let local = Local { identity, suites: terms.suites, entropy: entropy::system };
+    let joined = session.next_lane().ok_or(HandshakeError::NoTicketLeft)?;
+    let mut dialogue = Dialogue::join(local, joined)?;
+    let deadline_ms = terms.handshake_deadline_ms;
+    let until = Instant::now() + Duration::from_millis(deadline_ms);
+    carry(&mut io, &mut dialogue, until, deadline_ms).await?;
+    let stream = stream(io, dialogue, Side::Dialled, terms);
+    stream.handle().request_fold();
+    Ok(stream)
+}
+
+/// The accepting end: a session with whoever of `known` dialled, or a further connection
+/// of one in `lanes`.
 ///
 /// # Errors
 /// As [`HandshakeError`] says. Those who know our id were told; all others are to
@@ -66,10 +89,11 @@ pub async fn accept<IO: AsyncRead + AsyncWrite + Unpin>(
     mut io: IO,
     identity: &Identity,
     known: &Known,
+    lanes: &Lanes,
     terms: Terms,
 ) -> Result<SecureStream<IO>, Rejected<IO>> {
     let local = Local { identity, suites: terms.suites, entropy: entropy::system };
-    let mut dialogue = Dialogue::accept(local, known);
+    let mut dialogue = Dialogue::accept(local, known).with_lanes(lanes);
     let deadline_ms = terms.handshake_deadline_ms;
     let until = Instant::now() + Duration::from_millis(deadline_ms);
     match carry(&mut io, &mut dialogue, until, deadline_ms).await {
@@ -150,7 +174,8 @@ fn stream<IO>(io: IO, dialogue: Dialogue<'_>, side: Side, terms: Terms) -> Secur
         .finish(terms.rekey, 0)
         .expect("converse ends well only when nothing more is wanted");
     agreed.channel.set_provider(terms.provider);
-    let shared = Shared::new(agreed.remote, agreed.peer_name, side, terms.account);
+    let (remote, name, account) = (agreed.remote, agreed.peer_name, terms.account);
+    let shared = Shared::new(remote, name, side, account).lane(agreed.lane, agreed.tickets);
     SecureStream::new(io, agreed.channel, terms.stall_deadline_ms, shared)
 }
 

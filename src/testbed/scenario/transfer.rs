@@ -158,6 +158,7 @@ impl Stage {
             depth: plan.depth.unwrap_or(0),
             destination: Some(control::Destination { to: Some(to) }),
             rekey_at_bytes,
+            lanes: 0,
         };
         reader.call(&attempted, control.pull(traced(message, trace))).await
     }

@@ -50,11 +50,25 @@ pub(crate) struct Arm {
     /// Milliseconds between two folds.
     #[arg(long)]
     pub(crate) fold_ms: Option<u64>,
+    /// Connections of the session.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) lanes: u8,
+    /// Over a long link, whose buffers bind.
+    #[arg(long)]
+    pub(crate) is_far: bool,
 }
 
 impl Arm {
     pub(crate) const fn plain(way: Way) -> Self {
-        Self { way, cipher: None, naive: None, rekey_bytes: None, fold_ms: None }
+        Self {
+            way,
+            cipher: None,
+            naive: None,
+            rekey_bytes: None,
+            fold_ms: None,
+            lanes: 1,
+            is_far: false,
+        }
     }
 
     pub(crate) const fn sealed(way: Way, cipher: Cipher) -> Self {
@@ -88,6 +102,12 @@ impl Arm {
         if let Some(ms) = self.fold_ms {
             name += &format!(", fold every {ms} ms");
         }
+        if self.lanes > 1 || self.is_far {
+            name += &format!(", lanes {}", self.lanes);
+        }
+        if self.is_far {
+            name += ", far";
+        }
         name
     }
 
@@ -101,6 +121,8 @@ impl Arm {
         add("--naive", self.naive.map(word));
         add("--rekey-bytes", self.rekey_bytes.map(|bytes| bytes.to_string()));
         add("--fold-ms", self.fold_ms.map(|ms| ms.to_string()));
+        add("--lanes", Some(self.lanes.to_string()));
+        words.extend(self.is_far.then(|| "--is-far".to_owned()));
         words
     }
 }

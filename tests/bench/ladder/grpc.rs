@@ -8,7 +8,7 @@ use bytes::Bytes;
 use dropbed::proto::drop as wire;
 use dropbed::proto::drop::drop_client::DropClient;
 use dropbed::proto::drop::drop_server::{Drop as Calls, DropServer};
-use dropbed::secure::SessionHandle;
+use dropbed::secure::{SecureStream, SessionHandle};
 use dropbed::source::Source;
 use dropbed::telemetry::layers::Account;
 use dropbed::transfer::burst::WireCounter;
@@ -22,11 +22,12 @@ use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tonic::transport::server::Connected;
 use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::arm::Way;
+use super::arm::{Arm, Way};
 
 /// In flight, as the article's parallel reads.
 const READS_DEPTH: usize = 16;
@@ -70,18 +71,18 @@ fn caller(extensions: &http::Extensions) -> Option<Caller> {
 
 /// One connection's client.
 pub(crate) enum Receiver {
-    Daemon(Way, Client),
+    Daemon(Arm, Client),
     Stock(DropClient<Channel>),
 }
 
 impl Receiver {
-    pub(crate) async fn over<IO>(way: Way, io: IO) -> anyhow::Result<Self>
+    pub(crate) async fn over<IO>(arm: Arm, io: IO) -> anyhow::Result<Self>
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        if way != Way::Stock {
+        if arm.way != Way::Stock {
             let client = Client::over(io, "sender", Account::new(), Deadlines::default()).await?;
-            return Ok(Self::Daemon(way, client));
+            return Ok(Self::Daemon(arm, client));
         }
         let mut io = Some(TokioIo::new(io));
         let connector = tower::service_fn(move |_: http::Uri| {
@@ -91,11 +92,18 @@ impl Receiver {
         Ok(Self::Stock(DropClient::new(endpoint.connect_with_connector(connector).await?)))
     }
 
+    /// One more connection of its session.
+    pub(crate) async fn widen(&mut self, lane: SecureStream<TcpStream>) -> anyhow::Result<()> {
+        let Self::Daemon(_, client) = self else { anyhow::bail!("tonic has no lanes") };
+        let handle = lane.handle();
+        Ok(client.add_lane(lane, handle).await?)
+    }
+
     /// Fetches so many bytes and discards them.
     pub(crate) async fn receive(&mut self, bytes: u64) -> anyhow::Result<()> {
         let got = match self {
-            Self::Daemon(Way::Reads, client) => reads(client, bytes).await?,
-            Self::Daemon(_, client) => push(client, bytes).await?,
+            Self::Daemon(Arm { way: Way::Reads, .. }, client) => reads(client, bytes).await?,
+            Self::Daemon(arm, client) => push(client, bytes, arm.lanes).await?,
             Self::Stock(calls) => stock(calls, bytes).await?,
         };
         anyhow::ensure!(got == bytes, "{got} of {bytes} bytes came");
@@ -103,9 +111,20 @@ impl Receiver {
     }
 }
 
-async fn push(client: &Client, bytes: u64) -> anyhow::Result<u64> {
-    let path = FILE.to_owned();
-    let request = PushRequest { path, length_bytes: Some(bytes), ..PushRequest::default() };
+/// The memory's file, as long as it is asked for.
+fn version(size_bytes: u64) -> wire::Version {
+    wire::Version { size_bytes, ..Default::default() }
+}
+
+async fn push(client: &Client, bytes: u64, lanes: u8) -> anyhow::Result<u64> {
+    let request = PushRequest {
+        path: FILE.to_owned(),
+        length_bytes: Some(bytes),
+        // Lanes share what is known; a file in memory has no other version.
+        version: (lanes > 1).then(|| version(bytes).into()),
+        lanes_max: lanes.into(),
+        ..PushRequest::default()
+    };
     let mut push = client.push(request).await?;
     let mut got = 0;
     while let Some(data) = push.next().await? {
@@ -157,14 +176,16 @@ impl Calls for Memory {
         &self,
         request: Request<wire::StreamFileRequest>,
     ) -> Result<Response<Self::StreamFileStream>, Status> {
-        let size_bytes = request.into_inner().length_bytes;
+        let request = request.into_inner();
+        let (start, end) = (request.offset_bytes, request.offset_bytes + request.length_bytes);
+        let version = request.version.unwrap_or_else(|| version(end));
         let block = self.block.clone();
-        let step = PART_BYTES_DEFAULT as usize;
-        let parts = (0..size_bytes).step_by(step).map(move |offset_bytes| {
-            let rest = usize::try_from(size_bytes - offset_bytes).unwrap_or(step);
-            let version = wire::Version { size_bytes, ..Default::default() };
-            let version = (offset_bytes == 0).then_some(version);
-            Ok(wire::FilePart { version, offset_bytes, data: block.slice(..rest.min(step)) })
+        let part = u64::from(PART_BYTES_DEFAULT);
+        let step = usize::try_from(request.step_bytes.max(part)).unwrap_or(usize::MAX);
+        let parts = (start..end).step_by(step).map(move |offset_bytes| {
+            let length = usize::try_from((end - offset_bytes).min(part)).unwrap_or(usize::MAX);
+            let version = (offset_bytes == start).then_some(version);
+            Ok(wire::FilePart { version, offset_bytes, data: block.slice(..length) })
         });
         Ok(Response::new(futures::stream::iter(parts).boxed()))
     }

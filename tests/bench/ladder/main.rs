@@ -24,6 +24,7 @@ mod child;
 #[path = "../clock.rs"]
 #[allow(dead_code, reason = "every bench uses its own part of what they share")]
 mod clock;
+mod far;
 #[path = "../figures.rs"]
 mod figures;
 mod grpc;
@@ -72,6 +73,8 @@ enum Which {
     Rekey,
     /// Ranged reads against a push, both of a file
     Reads,
+    /// One session over several connections
+    Lanes,
     /// CPU time of a session before its first byte
     Handshake,
 }
@@ -86,6 +89,7 @@ fn main() -> ExitCode {
             Which::Naive => naive(plan),
             Which::Rekey => rekey(plan),
             Which::Reads => reads(plan),
+            Which::Lanes => lanes(plan),
             Which::Handshake => handshake::measure(plan),
         }),
     };
@@ -159,4 +163,21 @@ fn reads(plan: &Plan) -> anyhow::Result<Figure> {
         ratio("ranged reads / push", reads, push, 0.90)
     });
     wire::measure("a file in the page cache, as the daemon serves it", plan, &ratios, &[])
+}
+
+fn lanes(plan: &Plan) -> anyhow::Result<Figure> {
+    let one = Arm::sealed(Way::Push, AES);
+    let far = Arm { is_far: true, ..one };
+    let mut ratios = vec![ratio("4 lanes / 1, far", Arm { lanes: 4, ..far }, far, 3.0)];
+    for (what, cipher, lanes) in [
+        ("2 lanes / 1, loopback, AES", AES, 2),
+        ("4 lanes / 1, loopback, AES", AES, 4),
+        ("2 lanes / 1, loopback, ChaCha20", CHACHA, 2),
+    ] {
+        let to = Arm::sealed(Way::Push, cipher);
+        ratios.push(Ratio { what, of: Arm { lanes, ..to }, to, wanted: None });
+    }
+    let mut figure = wire::measure("lanes of a session", plan, &ratios, &[])?;
+    figure.note(far::describe());
+    Ok(figure)
 }

@@ -146,20 +146,29 @@ fn receive(
         let Some(id) = id else {
             let socket = tokio::net::TcpStream::connect(&to).await?;
             socket.set_nodelay(true)?;
-            let mut receiver = grpc::Receiver::over(arm.way, socket).await?;
+            let mut receiver = grpc::Receiver::over(arm, socket).await?;
             receiver.receive(warm_bytes).await?;
             let begin = begin()?;
             receiver.receive(bytes).await?;
             return begin.tell();
         };
-        let mut session = session::connect(arm, &Identity::generate()?, &to, id).await?;
+        let identity = Identity::generate()?;
+        let mut session = session::connect(arm, &identity, &to, id).await?;
+        let handle = session.handle();
         if arm.way == Way::Stream {
             session::receive(&mut session, warm_bytes).await?;
             let begin = begin()?;
             session::receive(&mut session, bytes).await?;
             return begin.tell();
         }
-        let mut receiver = grpc::Receiver::over(arm.way, session).await?;
+        let mut receiver = grpc::Receiver::over(arm, session).await?;
+        for lane in 1..arm.lanes {
+            if lane == 1 {
+                // The sender has the session when it answers.
+                receiver.receive(1).await?;
+            }
+            receiver.widen(session::join(arm, &identity, &to, &handle).await?).await?;
+        }
         receiver.receive(warm_bytes).await?;
         let begin = begin()?;
         receiver.receive(bytes).await?;

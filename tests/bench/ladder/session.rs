@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use dropbed::net::{Listener, SessionOptions, dial};
-use dropbed::secure::{Identity, PeerId, Provider, RekeyLimits, SecureStream, Suite, SuiteChoice};
+use dropbed::secure::{
+    Identity, PeerId, Provider, RekeyLimits, SecureStream, SessionHandle, Suite, SuiteChoice,
+};
 use dropbed::telemetry::layers::Account;
 use futures::{Stream, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -53,6 +55,16 @@ pub(crate) async fn connect(
     id: PeerId,
 ) -> anyhow::Result<SecureStream<TcpStream>> {
     Ok(dial(address, "sender", id, identity, &options(arm), Account::new()).await?)
+}
+
+/// One more connection of a session.
+pub(crate) async fn join(
+    arm: Arm,
+    identity: &Identity,
+    address: &str,
+    session: &SessionHandle,
+) -> anyhow::Result<SecureStream<TcpStream>> {
+    Ok(dropbed::net::join(address, session, identity, &options(arm)).await?)
 }
 
 /// Answers orders on a stream: so many bytes each.

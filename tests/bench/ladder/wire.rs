@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::arm::{Arm, Way};
 use super::child::Child;
+use super::far::Link;
 use super::grpc::FILE;
 use super::report::{Figure, Plan, Wanted};
 use super::role::{Fetched, Listening, Used};
@@ -21,6 +22,8 @@ const BYTES: u64 = 768 << 20;
 const BYTES_QUICK: u64 = 128 << 20;
 /// Buffers are grown and pages are there.
 const WARM_BYTES: u64 = 64 << 20;
+/// Of a transfer over a long link, whose round trips count.
+const BYTES_FAR: u64 = 128 << 20;
 /// Slower than 25 MB/s is a fault.
 const DEADLINE: Duration = Duration::from_secs(40);
 
@@ -105,7 +108,15 @@ fn share(arms: &[Arm], bytes: u64) -> anyhow::Result<Option<TempDir>> {
 /// Both processes are new for each transfer, so none inherits what another did to
 /// its heap.
 fn transfer(arm: Arm, bytes: u64, share: Option<&Path>) -> anyhow::Result<Sample> {
-    let (mut sender, Listening { address, id }) = start_sender(arm, share)?;
+    let (mut sender, Listening { mut address, id }) = start_sender(arm, share)?;
+    let _link = if arm.is_far {
+        let link = Link::to(&address)?;
+        address = link.address();
+        Some(link)
+    } else {
+        None
+    };
+    let bytes = if arm.is_far { bytes.min(BYTES_FAR) } else { bytes };
     let (warm, all) = (WARM_BYTES.to_string(), bytes.to_string());
     let words = arm.arguments();
     let mut words: Vec<&str> = words.iter().map(String::as_str).collect();

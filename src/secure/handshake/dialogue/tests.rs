@@ -6,6 +6,7 @@ use crate::secure::identity::Identity;
 use crate::secure::record::RecordError;
 use crate::secure::suite::{Suite, SuiteChoice};
 
+mod joins;
 mod known_answers;
 
 const CHACHA: SuiteChoice = SuiteChoice::Only(Suite::ChaCha20Poly1305);

@@ -42,7 +42,7 @@ impl Ends {
     ) -> Result<SecureStream<DuplexStream>, Rejected<DuplexStream>> {
         let dialler = self.dialler.id();
         let known = move |id: &PeerId| (*id == dialler).then(|| "dialler".to_owned());
-        accept(io, &self.listener, &known, terms()).await
+        accept(io, &self.listener, &known, &|_| None, terms()).await
     }
 }
 

@@ -28,7 +28,9 @@ fn session(suite: SuiteChoice) -> String {
     for (name, message) in ["first message", "answer", "confirmation"].into_iter().zip(messages) {
         hex(name, &message, &mut text);
     }
-    let mut channels = agreed.map(|agreed| agreed.channel);
+    let [mut dialled, accepted] = agreed;
+    join(&mut dialled.tickets, &identities, accepted.tickets, &mut text);
+    let mut channels = [dialled.channel, accepted.channel];
     for (name, channel) in ["dialler", "acceptor"].into_iter().zip(&mut channels) {
         channel.write(&[IoSlice::new(b"abc")], 0).unwrap();
         sent(&format!("data of the {name}"), channel, &mut text);
@@ -44,6 +46,26 @@ fn session(suite: SuiteChoice) -> String {
     channels[DIALLER].close().unwrap();
     sent("close", &mut channels[DIALLER], &mut text);
     text
+}
+
+/// A further connection.
+fn join(here: &mut Tickets, identities: &[Identity; 2], there: Tickets, into: &mut String) {
+    let joined = |ticket, remote| Joined { ticket, remote, peer_name: String::new() };
+    let dialler = identities[DIALLER].id();
+    let there = std::sync::Mutex::new(there);
+    let lanes: Box<Lanes> =
+        Box::new(move |name| Some(joined(there.lock().unwrap().find(name)?, dialler)));
+    let nobody = |_: &PeerId| None;
+    let ticket = joined(here.next().unwrap(), identities[ACCEPTOR].id());
+    let mut joins = Dialogue::join(local(&identities[DIALLER], CHACHA), ticket).unwrap();
+    let accepts = Dialogue::accept(local(&identities[ACCEPTOR], CHACHA), &nobody);
+    let mut accepts = accepts.with_lanes(&*lanes);
+    let sent = joins.take_output();
+    hex("join of lane 1", &sent, into);
+    feed(&mut accepts, &sent, usize::MAX).unwrap();
+    let answer = accepts.take_output();
+    hex("its answer", &answer, into);
+    feed(&mut joins, &answer, usize::MAX).unwrap();
 }
 
 /// What an end sends now.

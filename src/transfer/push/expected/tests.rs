@@ -10,7 +10,7 @@ fn part(version: Option<Version>, offset_bytes: u64, data: &'static [u8]) -> wir
 
 #[test]
 fn contiguous_parts_are_taken() {
-    let mut expected = Expected::new(Some(VERSION), 2, None);
+    let mut expected = Expected::new(Some(VERSION), 2, None, None);
     assert_eq!(expected.accept(part(Some(VERSION), 2, b"cdef"), true).unwrap(), "cdef");
     expected.accept(part(None, 6, b"gh"), false).unwrap();
     assert_eq!(expected.finish(false).unwrap_err(), "the stream ended 2 bytes early");
@@ -22,7 +22,7 @@ fn contiguous_parts_are_taken() {
 fn what_does_not_belong_is_refused() {
     let other = Version { ctime_ns: 6, ..VERSION };
     let begun = || {
-        let mut expected = Expected::new(None, 0, Some(4));
+        let mut expected = Expected::new(None, 0, Some(4), None);
         expected.accept(part(Some(VERSION), 0, b"ab"), true).unwrap();
         expected
     };
@@ -38,10 +38,10 @@ fn what_does_not_belong_is_refused() {
     for (bad, why) in
         [(part(None, 0, b"ab"), "no version"), (part(Some(other), 0, b"ab"), "another version")]
     {
-        let reason = Expected::new(Some(VERSION), 0, None).accept(bad, true).unwrap_err();
+        let reason = Expected::new(Some(VERSION), 0, None, None).accept(bad, true).unwrap_err();
         assert!(reason.contains(why), "{reason}");
     }
-    let behind = Expected::new(None, 11, None).accept(part(Some(VERSION), 11, b""), true);
+    let behind = Expected::new(None, 11, None, None).accept(part(Some(VERSION), 11, b""), true);
     assert!(behind.unwrap_err().contains("ends before"));
-    assert!(Expected::new(None, 0, None).finish(true).unwrap_err().contains("first part"));
+    assert!(Expected::new(None, 0, None, None).finish(true).unwrap_err().contains("first part"));
 }

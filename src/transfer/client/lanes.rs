@@ -1,0 +1,87 @@
+//! Further connections of a session, for pushes.
+
+use std::sync::{MutexGuard, PoisonError};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tonic::transport::Channel;
+
+use super::{Client, over};
+use crate::secure::SessionHandle;
+use crate::transfer::limits;
+use crate::transfer::push::{Expected, Stripe};
+use crate::transfer::{FetchError, Version};
+
+/// A further connection.
+#[derive(Clone, Debug)]
+pub(super) struct Lane {
+    channel: Channel,
+    handle: SessionHandle,
+}
+
+impl Client {
+    /// Speaks HTTP/2 over `io`, a further connection of the session, as long as
+    /// `handle` says that it is up.
+    ///
+    /// # Errors
+    /// As [`Client::over`].
+    pub async fn add_lane<IO>(&self, io: IO, handle: SessionHandle) -> Result<(), FetchError>
+    where
+        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let endpoint = limits::lane_endpoint();
+        let channel = over(endpoint, io, &self.peer, self.deadlines.unary_ms).await?;
+        self.lanes().push(Lane { channel, handle });
+        Ok(())
+    }
+
+    /// Forgets lanes that have ended. Returns the connections that are left, the first
+    /// one included.
+    pub fn sweep_lanes(&self) -> usize {
+        let mut lanes = self.lanes();
+        lanes.retain(|lane| !lane.handle.is_closed());
+        1 + lanes.len()
+    }
+
+    /// The further connections, also those that have ended since they were last
+    /// [swept](Self::sweep_lanes).
+    pub fn lane_handles(&self) -> Vec<SessionHandle> {
+        self.lanes().iter().map(|lane| lane.handle.clone()).collect()
+    }
+
+    /// Up to so many connections that are up, the first one always.
+    pub(super) fn channels(&self, lanes_max: usize) -> Vec<Channel> {
+        let lanes = self.lanes();
+        let up = lanes.iter().filter(|lane| !lane.handle.is_closed());
+        let further = up.map(|lane| lane.channel.clone()).take(lanes_max.saturating_sub(1));
+        std::iter::once(self.channel.clone()).chain(further).collect()
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, Vec<Lane>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// `start_bytes..end_bytes` of a file in stripes, at most so many, each of two parts at
+/// least: for less, another stream costs more than it brings.
+pub(super) fn stripes(
+    version: Version,
+    start_bytes: u64,
+    end_bytes: u64,
+    part_bytes: u32,
+    count_max: usize,
+) -> Vec<Expected> {
+    let part = u64::from(part_bytes.max(1));
+    let worth = end_bytes.saturating_sub(start_bytes) / (2 * part);
+    let count = worth.min(count_max as u64);
+    if count < 2 {
+        let length_bytes = Some(end_bytes.saturating_sub(start_bytes));
+        return vec![Expected::new(Some(version), start_bytes, length_bytes, Some(part_bytes))];
+    }
+    let stripe = Stripe { part_bytes, step_bytes: count * part };
+    (0..count)
+        .map(|index| Expected::striped(version, start_bytes + index * part, end_bytes, stripe))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;
