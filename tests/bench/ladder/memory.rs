@@ -145,7 +145,7 @@ fn pipe(suite: Suite, bytes: u64) -> anyhow::Result<f64> {
         let known = |_: &PeerId| Some("dialler".to_owned());
         let (dialled, accepted) = tokio::join!(
             connect(here, &dialler, acceptor.id(), "acceptor", terms()),
-            accept(there, &acceptor, &known, terms()),
+            accept(there, &acceptor, &known, &|_| None, terms()),
         );
         let mut dialled = dialled?;
         let accepted = accepted.map_err(|rejected| rejected.error)?;

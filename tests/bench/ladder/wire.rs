@@ -22,8 +22,10 @@ const BYTES: u64 = 768 << 20;
 const BYTES_QUICK: u64 = 128 << 20;
 /// Buffers are grown and pages are there.
 const WARM_BYTES: u64 = 64 << 20;
-/// Of a transfer over a long link, whose round trips count.
-const BYTES_FAR: u64 = 128 << 20;
+/// Of a transfer over a long link, twelve windows of it.
+const BYTES_FAR: u64 = 48 << 20;
+/// Enough for a window there to be as wide as it gets.
+const WARM_BYTES_FAR: u64 = 16 << 20;
 /// Slower than 25 MB/s is a fault.
 const DEADLINE: Duration = Duration::from_secs(40);
 
@@ -116,8 +118,11 @@ fn transfer(arm: Arm, bytes: u64, share: Option<&Path>) -> anyhow::Result<Sample
     } else {
         None
     };
-    let bytes = if arm.is_far { bytes.min(BYTES_FAR) } else { bytes };
-    let (warm, all) = (WARM_BYTES.to_string(), bytes.to_string());
+    let (warm, bytes) = match arm.is_far {
+        true => (WARM_BYTES_FAR, bytes.min(BYTES_FAR)),
+        false => (WARM_BYTES, bytes),
+    };
+    let (warm, all) = (warm.to_string(), bytes.to_string());
     let words = arm.arguments();
     let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
     words.insert(0, "receive");
