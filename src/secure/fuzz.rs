@@ -3,11 +3,14 @@
 //!
 //! They are not in the product: this module is there for tests and fuzzers only.
 
+use std::sync::Mutex;
+
 use super::channel::pair::{ACCEPTOR, DIALLER, NO_LIMIT, Pair, feed, identities, local, reseed};
 use super::frame::RECORD_WIRE_BYTES_MAX;
-use super::handshake::dialogue::Dialogue;
-use super::identity::PeerId;
-use super::rekey::RekeyLimits;
+use super::handshake::dialogue::{Dialogue, Joined, Known, Lanes};
+use super::identity::Identity;
+use super::lane::Tickets;
+use super::rekey::{RekeyLimits, SECRET_BYTES, Secret};
 use super::suite::{Suite, SuiteChoice};
 
 /// Takes numbers off the front of the input; zeros when it is used up.
@@ -39,50 +42,144 @@ fn suite(input: &mut Input<'_>) -> Suite {
     Suite::ALL[usize::from(input.byte() & 1)]
 }
 
-/// A handshake in which somebody on the way changes bytes, or says all of it.
+fn suite_index(suite: Suite) -> usize {
+    Suite::ALL.iter().position(|one| *one == suite).expect("all are there")
+}
+
+/// What is said in an honest handshake of each suite: first message, answer,
+/// confirmation. The same each time, so one end of it is enough to change what it hears.
+struct Honest {
+    identities: [Identity; 2],
+    said: [[Vec<u8>; 3]; 2],
+}
+
+/// Where the randomness of each end begins.
+const DIALLER_SEED: u64 = 11;
+const ACCEPTOR_SEED: u64 = 12;
+
+impl Honest {
+    fn new() -> Self {
+        reseed(1);
+        let identities = identities();
+        let said = Suite::ALL.map(|suite| {
+            let suites = SuiteChoice::Only(suite);
+            let known = known(&identities);
+            let mut dials = dial(&identities, suites);
+            let mut accepts = accept(&identities, suites, &*known);
+            let hello = dials.take_output();
+            feed(&mut accepts, &hello, usize::MAX).expect("nobody changes it");
+            let answer = accepts.take_output();
+            feed(&mut dials, &answer, usize::MAX).expect("nobody changes it");
+            [hello, answer, dials.take_output()]
+        });
+        Self { identities, said }
+    }
+}
+
+fn known(identities: &[Identity; 2]) -> Box<Known> {
+    let dialler = identities[DIALLER].id();
+    Box::new(move |id| (*id == dialler).then(|| "dialler".to_owned()))
+}
+
+fn dial(identities: &[Identity; 2], suites: SuiteChoice) -> Dialogue<'_> {
+    reseed(DIALLER_SEED);
+    let remote = identities[ACCEPTOR].id();
+    let local = local(&identities[DIALLER], suites);
+    Dialogue::dial(local, remote, "acceptor").expect("the generator gives and the key is one")
+}
+
+fn accept<'a>(
+    identities: &'a [Identity; 2],
+    suites: SuiteChoice,
+    known: &'a Known,
+) -> Dialogue<'a> {
+    reseed(ACCEPTOR_SEED);
+    Dialogue::accept(local(&identities[ACCEPTOR], suites), known)
+}
+
+/// Some bytes of a message as somebody on the way would have them; whether they differ.
+fn change(input: &mut Input<'_>, said: &[u8]) -> (Vec<u8>, bool) {
+    let mut bytes = said.to_vec();
+    for _ in 0..input.byte() & 3 {
+        let (at, mask) = (input.number(), input.byte());
+        if let Some(byte) = bytes.get_mut(at) {
+            *byte ^= mask;
+        }
+    }
+    let changed = bytes != said;
+    (bytes, changed)
+}
+
+/// One end of a handshake, to which somebody on the way says something else, or all of
+/// it: as a stranger, in each message, and in the join of a further connection.
 ///
 /// # Panics
-/// When the accepting end comes to hold a session that was changed.
+/// When that end comes to hold a session all the same.
 pub fn handshake(data: &[u8]) {
-    let mut input = Input(data);
-    reseed(1);
-    let identities = identities();
-    let known = |_: &PeerId| Some("dialler".to_owned());
-    let suites = SuiteChoice::Only(suite(&mut input));
-    let mut accepts = Dialogue::accept(local(&identities[ACCEPTOR], suites), &known);
+    thread_local!(static HONEST: Honest = Honest::new());
+    HONEST.with(|honest| change_handshake(honest, &mut Input(data)));
+}
+
+fn change_handshake(honest: &Honest, input: &mut Input<'_>) {
+    let suite = suite(input);
+    let suites = SuiteChoice::Only(suite);
+    let known = known(&honest.identities);
+    let [hello, answer, confirmation] = &honest.said[suite_index(suite)];
     let chunk_bytes = usize::from(input.byte()) + 1;
-    if input.byte() & 1 == 0 {
-        // Raw bytes: with no key of ours nothing but an error comes of it.
-        let ended = feed(&mut accepts, input.0, chunk_bytes);
-        assert!(ended.is_err() || accepts.wanted() > 0, "a session out of nothing");
-        assert!(accepts.take_output().is_empty() || ended.is_err());
-        return;
-    }
-    let remote = identities[ACCEPTOR].id();
-    let Ok(mut dials) = Dialogue::dial(local(&identities[DIALLER], suites), remote, "acceptor")
-    else {
-        return;
-    };
-    let mut changed = false;
-    let mut change = |said: Vec<u8>| {
-        let mut bytes = said.clone();
-        for _ in 0..input.byte() & 3 {
-            let (at, mask) = (input.number(), input.byte());
-            if let Some(byte) = bytes.get_mut(at) {
-                *byte ^= mask;
-            }
+    let mut accepts = accept(&honest.identities, suites, &*known);
+    let (end, changed) = match input.byte() % 5 {
+        0 => {
+            // Raw bytes: with no key of ours nothing but an error comes of it.
+            let ended = feed(&mut accepts, input.0, chunk_bytes);
+            assert!(ended.is_err() || accepts.wanted() > 0, "a session out of nothing");
+            assert!(accepts.take_output().is_empty() || ended.is_err());
+            return;
         }
-        changed |= bytes != said;
-        bytes
+        1 => {
+            let (hello, changed) = change(input, hello);
+            let answered = feed(&mut accepts, &hello, chunk_bytes).is_ok();
+            assert!(changed || (answered && accepts.take_output() == *answer));
+            // An error ends it; what is waited for may come.
+            drop(feed(&mut accepts, confirmation, chunk_bytes));
+            (accepts, changed)
+        }
+        2 => {
+            let (answer, changed) = change(input, answer);
+            let mut dials = dial(&honest.identities, suites);
+            drop(feed(&mut dials, &answer, chunk_bytes));
+            (dials, changed)
+        }
+        3 => {
+            feed(&mut accepts, hello, chunk_bytes).expect("nobody changes it");
+            let (confirmation, changed) = change(input, confirmation);
+            drop(feed(&mut accepts, &confirmation, chunk_bytes));
+            (accepts, changed)
+        }
+        _ => return change_join(honest, suite, input),
     };
-    let hello = change(dials.take_output());
-    let accepted = feed(&mut accepts, &hello, chunk_bytes);
-    let answer = change(accepts.take_output());
-    let dialled = feed(&mut dials, &answer, chunk_bytes);
-    let confirmation = change(dials.take_output());
-    let confirmed = feed(&mut accepts, &confirmation, chunk_bytes);
-    let agreed = accepts.finish(NO_LIMIT, 0).is_some();
-    assert_eq!(agreed, !changed, "{accepted:?} {dialled:?} {confirmed:?}");
+    let agreed = end.finish(NO_LIMIT, 0).is_some();
+    assert_eq!(agreed, !changed);
+}
+
+fn change_join(honest: &Honest, suite: Suite, input: &mut Input<'_>) {
+    let tickets = || Tickets::derive(suite, &Secret::new([4; SECRET_BYTES]));
+    let [remote, other] = [ACCEPTOR, DIALLER].map(|end| honest.identities[end].id());
+    let joined = |ticket, remote| Joined { ticket, remote, peer_name: String::new() };
+    let suites = SuiteChoice::Only(suite);
+    let theirs = Mutex::new(tickets());
+    let lanes: Box<Lanes> =
+        Box::new(move |name| Some(joined(theirs.lock().ok()?.find(name)?, other)));
+    let ticket = tickets().next().expect("none is used");
+    let local_end = local(&honest.identities[DIALLER], suites);
+    let mut joins = Dialogue::join(local_end, joined(ticket, remote)).expect("a new key seals");
+    let nobody: Box<Known> = Box::new(|_| None);
+    let mut accepts = accept(&honest.identities, suites, &*nobody).with_lanes(&*lanes);
+    let (said, changed) = change(input, &joins.take_output());
+    drop(feed(&mut accepts, &said, usize::MAX));
+    let (answer, answer_changed) = change(input, &accepts.take_output());
+    drop(feed(&mut joins, &answer, usize::MAX));
+    assert_eq!(accepts.finish(NO_LIMIT, 0).is_some(), !changed);
+    assert_eq!(joins.finish(NO_LIMIT, 0).is_some(), !changed && !answer_changed);
 }
 
 /// Bytes of somebody without keys, in any pieces.

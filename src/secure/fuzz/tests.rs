@@ -90,9 +90,14 @@ fn all_steps() -> Vec<u8> {
 
 #[test]
 fn handshake_is_sound() {
-    let unchanged = vec![0, 255, 1, 0, 0, 0];
-    let changes = vec![1, 7, 1, 2, 0, 40, 1, 4, 0, 9, 1, 0, 90, 3];
-    run("handshake", handshake, vec![unchanged, changes, b"\0\x10\0drop\x01\x01\x05\x0c".to_vec()]);
+    let mut corpus: Vec<Vec<u8>> = Vec::new();
+    for message in 1..5 {
+        corpus.push(vec![message & 1, 255, message, 0, 0, 0]);
+        corpus.push(vec![1, 7, message, 2, 0, 40, 1, 4, 0, 9, 1, 1, 0, 90, 3]);
+    }
+    corpus.push(b"\0\x10\0drop\x01\x01\x05\x0c".to_vec());
+    corpus.push([&b"\0\x10\0drop\x01\x03\0\x31"[..], &[7; 49]].concat());
+    run("handshake", handshake, corpus);
 }
 
 #[test]
