@@ -67,6 +67,9 @@ enum Command {
     Rekey {
         /// Its name.
         peer: String,
+        /// Agree on fresh keys: who has stolen all keys cannot read on
+        #[arg(long)]
+        fold: bool,
     },
     /// Unmount, close all sessions and end the daemon.
     Stop,

@@ -45,6 +45,16 @@ pub struct Settings {
     /// A direction changes its key after this many bytes.
     #[arg(long, env = "DROPD_REKEY_BYTES")]
     pub rekey_bytes: Option<u64>,
+    /// A direction changes its key after this many records.
+    #[arg(long, env = "DROPD_REKEY_RECORDS")]
+    pub rekey_records: Option<u64>,
+    /// A direction changes its key when it is this old, and data is to be sent.
+    #[arg(long, env = "DROPD_REKEY_INTERVAL_MS", value_name = "MS")]
+    pub rekey_interval_ms: Option<u64>,
+    /// Fresh keys are agreed with the peer when the last are this old, and data is to
+    /// be sent.
+    #[arg(long, env = "DROPD_FOLD_INTERVAL_MS", value_name = "MS")]
+    pub fold_interval_ms: Option<u64>,
     /// How records are sealed: auto, chacha20-poly1305 or aes-256-gcm.
     #[arg(long, env = "DROPD_SUITE")]
     pub suite: Option<String>,
@@ -184,6 +194,9 @@ impl Settings {
             share: path(self.share, further.share),
             mount: path(self.mount, further.mount),
             rekey_bytes: self.rekey_bytes.or(further.rekey_bytes),
+            rekey_records: self.rekey_records.or(further.rekey_records),
+            rekey_interval_ms: self.rekey_interval_ms.or(further.rekey_interval_ms),
+            fold_interval_ms: self.fold_interval_ms.or(further.fold_interval_ms),
             suite: text(self.suite, further.suite),
             provider: text(self.provider, further.provider),
             otlp_endpoint: text(self.otlp_endpoint, further.otlp_endpoint),
@@ -210,15 +223,18 @@ impl Settings {
             how: "--share or DROPD_SHARE",
         })?;
         let control = control_listen(settings.control, settings.control_token_file, &state)?;
-        let mut rekey = RekeyLimits::default();
-        if let Some(bytes) = settings.rekey_bytes {
-            rekey.bytes = bytes;
-            rekey.check().map_err(|error| ConfigError::Value {
-                what: "rekey bytes",
-                value: bytes.to_string(),
-                reason: error.to_string(),
-            })?;
-        }
+        let usual = RekeyLimits::default();
+        let rekey = RekeyLimits {
+            bytes: settings.rekey_bytes.unwrap_or(usual.bytes),
+            records: settings.rekey_records.unwrap_or(usual.records),
+            interval_ms: settings.rekey_interval_ms.unwrap_or(usual.interval_ms),
+            fold_interval_ms: settings.fold_interval_ms.unwrap_or(usual.fold_interval_ms),
+        };
+        rekey.check().map_err(|error| ConfigError::Value {
+            what: error.name,
+            value: error.value.to_string(),
+            reason: error.to_string(),
+        })?;
         let suites = parsed("suite", settings.suite)?;
         let provider = parsed("provider", settings.provider)?;
         Ok(Config {

@@ -149,14 +149,20 @@ impl Calls for Control {
         &self,
         request: Request<wire::RekeyRequest>,
     ) -> Result<Response<wire::RekeyReply>, Status> {
-        let name = request.into_inner().peer;
+        let wire::RekeyRequest { peer: name, fold } = request.into_inner();
         let handle = self.session(&name).await?.handle;
         let span = spans::rekey(&name);
         let (sent, received) = handle.epochs();
-        handle.request_rekey();
+        let folds = handle.folds();
+        if fold {
+            handle.request_fold();
+        } else {
+            handle.request_rekey();
+        }
         let moved = async {
             tokio::select! {
-                () = handle.epochs_beyond(sent, received) => Ok(()),
+                () = handle.folds_beyond(folds), if fold => Ok(()),
+                () = handle.epochs_beyond(sent, received), if !fold => Ok(()),
                 () = handle.closed() => Err(Status::unavailable("the session ended meanwhile")),
             }
         };
@@ -166,7 +172,8 @@ impl Calls for Control {
         let (epoch_sent, epoch_received) = handle.epochs();
         span.record(attribute::EPOCH_SENT, epoch_sent);
         span.record(attribute::EPOCH_RECEIVED, epoch_received);
-        Ok(Response::new(wire::RekeyReply { epoch_sent, epoch_received }))
+        let folds = handle.folds();
+        Ok(Response::new(wire::RekeyReply { epoch_sent, epoch_received, folds }))
     }
 
     async fn ping(

@@ -143,6 +143,7 @@ pub(crate) fn counters(handle: &SessionHandle) -> wire::SessionCounters {
         rekey_gap_ns_max: counters.rekey_gap_ns_max,
         layers,
         lane: handle.lane().into(),
+        folds: handle.folds(),
     }
 }
 

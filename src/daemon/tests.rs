@@ -125,9 +125,13 @@ async fn two_daemons_share_a_file() {
     let sessions = at_alice.sessions(wire::SessionsRequest {}).await.unwrap().into_inner();
     let before = &sessions.sessions[0];
     let peer = "bob".to_owned();
-    let epochs = at_alice.rekey(wire::RekeyRequest { peer }).await.unwrap().into_inner();
+    let epochs =
+        at_alice.rekey(wire::RekeyRequest { peer, fold: false }).await.unwrap().into_inner();
     assert!(epochs.epoch_sent > before.epoch_sent);
     assert!(epochs.epoch_received > before.epoch_received);
+    let fold = wire::RekeyRequest { peer: "bob".to_owned(), fold: true };
+    let folded = at_alice.rekey(fold).await.unwrap().into_inner();
+    assert!(folded.folds > epochs.folds && folded.epoch_sent > epochs.epoch_sent);
     let served = at_bob.sessions(wire::SessionsRequest {}).await.unwrap().into_inner();
     assert!(!served.sessions[0].dialled && served.sessions[0].peer == "alice");
     assert!(served.sessions[0].layers.iter().any(|l| l.layer == "disk" && l.self_ns > 0));

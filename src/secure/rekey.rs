@@ -71,9 +71,9 @@ impl RekeyLimits {
     pub fn check(&self) -> Result<(), RekeyLimitsError> {
         let minimum = Self::MINIMUM;
         for (name, value, minimum) in [
-            ("bytes", self.bytes, minimum.bytes),
-            ("records", self.records, minimum.records),
-            ("interval_ms", self.interval_ms, minimum.interval_ms),
+            ("rekey_bytes", self.bytes, minimum.bytes),
+            ("rekey_records", self.records, minimum.records),
+            ("rekey_interval_ms", self.interval_ms, minimum.interval_ms),
             ("fold_interval_ms", self.fold_interval_ms, minimum.fold_interval_ms),
         ] {
             if value < minimum {
@@ -102,7 +102,7 @@ impl RekeyLimits {
 
 /// A limit below its minimum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the rekey limit {name} is {value}, the least is {minimum}; raise it")]
+#[error("{name} is {value}, the least is {minimum}; raise it")]
 pub struct RekeyLimitsError {
     /// Which limit.
     pub name: &'static str,

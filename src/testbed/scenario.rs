@@ -306,7 +306,7 @@ impl Stage {
         let peer = self.peer(dialler);
         let before = peer.epochs(listener).await?;
         let start_ns = clock::now_ns();
-        let request = RekeyRequest { peer: listener.to_owned() };
+        let request = RekeyRequest { peer: listener.to_owned(), fold: false };
         let mut control = peer.control.clone();
         let link = &self.links[self.link_index(dialler, listener)];
         let deadline_ms = CALL_DEADLINE_MS + link::trip_ms_max(&link.plan.shape) * ROUND_TRIPS_MAX;

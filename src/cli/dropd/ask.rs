@@ -96,16 +96,16 @@ async fn answer(
             entries.into_inner().entries.iter().for_each(|entry| print_entry(entry, json));
         }
         Command::Pull(args) => pull(client, address, args, json).await?,
-        Command::Rekey { peer } => {
-            let epochs = client.rekey(wire::RekeyRequest { peer }).await.map_err(refused)?;
-            let wire::RekeyReply { epoch_sent, epoch_received } = epochs.into_inner();
+        Command::Rekey { peer, fold } => {
+            let reply = client.rekey(wire::RekeyRequest { peer, fold }).await.map_err(refused)?;
+            let wire::RekeyReply { epoch_sent: sent, epoch_received: received, folds } =
+                reply.into_inner();
             if json {
-                println!(
-                    "{}",
-                    json!({ "epoch_sent": epoch_sent, "epoch_received": epoch_received })
-                );
+                let shown =
+                    json!({ "epoch_sent": sent, "epoch_received": received, "folds": folds });
+                println!("{shown}");
             } else {
-                println!("epochs: sent {epoch_sent}, received {epoch_received}");
+                println!("epochs: sent {sent}, received {received}; folds: {folds}");
             }
         }
         Command::Peer(PeerCommand::Remove { name }) => {

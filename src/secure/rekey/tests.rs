@@ -68,7 +68,7 @@ fn limits_have_a_minimum() {
     RekeyLimits::default().check().unwrap();
     let low = RekeyLimits { bytes: REKEY_BYTES_MIN - 1, ..RekeyLimits::default() };
     let error = low.check().unwrap_err();
-    assert_eq!(error.to_string(), "the rekey limit bytes is 65535, the least is 65536; raise it");
+    assert_eq!(error.to_string(), "rekey_bytes is 65535, the least is 65536; raise it");
     RekeyLimits { records: 0, ..RekeyLimits::default() }.check().unwrap_err();
     RekeyLimits { interval_ms: 0, ..RekeyLimits::default() }.check().unwrap_err();
     let zero = RekeyLimits { bytes: 0, records: 0, interval_ms: 0, fold_interval_ms: 0 };
