@@ -14,6 +14,7 @@ use crate::proto::control::transfer_event::Event;
 use crate::sample::Sample;
 use crate::secure::{Provider, RekeyLimits, SuiteChoice};
 
+mod capture;
 mod forgotten;
 mod lanes;
 
