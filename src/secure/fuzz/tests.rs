@@ -81,9 +81,9 @@ fn run(name: &str, target: impl Fn(&[u8]) + std::panic::RefUnwindSafe, corpus: V
     }
 }
 
-/// Steps of 3 bytes for `updates`, in all kinds.
-fn all_steps() -> Vec<u8> {
-    let head = [0, 2, 30, 10];
+/// Steps of 3 bytes for `updates`, in all kinds, with or without folds.
+fn all_steps(folds: u8) -> Vec<u8> {
+    let head = [0, 2, 30, folds];
     let steps = (0u8..64).flat_map(|step| [step.wrapping_mul(37), 0, step.wrapping_mul(11)]);
     head.into_iter().chain(steps).collect()
 }
@@ -116,5 +116,7 @@ fn opener_is_sound() {
 
 #[test]
 fn updates_are_sound() {
-    run("updates", updates, vec![all_steps(), vec![1, 0, 0, 0, 5, 0, 0, 133, 0, 0, 7, 0, 0]]);
+    let mut corpus: Vec<Vec<u8>> = (0..12).map(all_steps).collect();
+    corpus.push(vec![1, 0, 0, 0, 5, 0, 0, 133, 0, 0, 7, 0, 0]);
+    run("updates", updates, corpus);
 }
