@@ -5,10 +5,14 @@ use std::time::Duration;
 
 use tonic::transport::{Endpoint, Server};
 
-/// HTTP/2 receive window of a stream and of the whole connection. It caps a
-/// stream at window/RTT: 64 MiB carry 10 Gbit/s up to 50 ms, 1 Gbit/s up to
-/// 500 ms. Memory is used only while the reader lags.
+/// HTTP/2 receive window of a stream. It caps a stream at window/RTT: 64 MiB carry
+/// 10 Gbit/s up to 50 ms, 1 Gbit/s up to 500 ms. Memory is used only while the reader
+/// lags.
 pub const WINDOW_BYTES: u32 = 64 << 20;
+
+/// The same of the whole connection: a stream that nobody reads leaves as much for all
+/// others.
+pub const CONNECTION_WINDOW_BYTES: u32 = 2 * WINDOW_BYTES;
 
 /// The same of each further lane, which carries nothing but its share of a push: four
 /// have as much together as the session. A lane that is ahead waits in it.
@@ -100,7 +104,7 @@ impl Default for Deadlines {
 pub fn server() -> Server {
     Server::builder()
         .initial_stream_window_size(WINDOW_BYTES)
-        .initial_connection_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_frame_size(FRAME_BYTES)
         .max_concurrent_streams(CALLS_MAX)
         .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
@@ -110,18 +114,18 @@ pub fn server() -> Server {
 /// A tonic endpoint with these limits. Its address only fills the `:authority`
 /// of requests; the connector yields a stream that is connected already.
 pub fn endpoint() -> Endpoint {
-    with_window(WINDOW_BYTES)
+    with_windows(WINDOW_BYTES, CONNECTION_WINDOW_BYTES)
 }
 
 /// The same for a further lane.
 pub fn lane_endpoint() -> Endpoint {
-    with_window(LANE_WINDOW_BYTES)
+    with_windows(LANE_WINDOW_BYTES, LANE_WINDOW_BYTES)
 }
 
-fn with_window(bytes: u32) -> Endpoint {
+fn with_windows(stream_bytes: u32, connection_bytes: u32) -> Endpoint {
     Endpoint::from_static("http://peer.dropbed")
-        .initial_stream_window_size(bytes)
-        .initial_connection_window_size(bytes)
+        .initial_stream_window_size(stream_bytes)
+        .initial_connection_window_size(connection_bytes)
         .max_frame_size(FRAME_BYTES)
         .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)

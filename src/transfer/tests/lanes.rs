@@ -177,3 +177,27 @@ async fn a_session_has_so_many_lanes_and_no_more() {
     assert!(error.contains("has used all"), "{error}");
     assert!(peers.client.ping().await.is_ok(), "the session goes on");
 }
+
+/// Somebody who asks and does not read holds a window, and holds nobody up.
+#[tokio::test]
+async fn a_push_that_nobody_reads_is_bounded_and_alone() {
+    let share = tempfile::tempdir().unwrap();
+    let file = std::fs::File::create(share.path().join("f")).unwrap();
+    file.set_len(4 * u64::from(limits::WINDOW_BYTES)).unwrap();
+    let peers = Peers::connect(share.path()).await;
+    let mut unread = peers.push(1).await;
+    unread.next().await.unwrap();
+    let received = || peers.session.counters().plain_bytes_received;
+    let window = u64::from(limits::WINDOW_BYTES);
+    while received() < window * 9 / 10 {
+        tokio::task::yield_now().await;
+    }
+    // Others go on, more than is left of a window: nothing of it is taken by the first.
+    let version = peers.client.stat("f").await.unwrap().version;
+    for _ in 0..8 {
+        Remote::read(&peers.client, "f", version, 0, limits::CHUNK_BYTES_MAX).await.unwrap();
+    }
+    let others = 8 * u64::from(limits::CHUNK_BYTES_MAX);
+    assert!(received() < window + others + (4 << 20), "{} bytes", received());
+    drop(unread);
+}

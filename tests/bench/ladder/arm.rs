@@ -4,6 +4,7 @@
 use clap::{Args, ValueEnum};
 
 use super::aead::Cipher;
+use super::far::Far;
 
 /// What carries the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum)]
@@ -53,9 +54,9 @@ pub(crate) struct Arm {
     /// Connections of the session.
     #[arg(long, default_value_t = 1)]
     pub(crate) lanes: u8,
-    /// Over a long link, whose buffers bind.
-    #[arg(long)]
-    pub(crate) is_far: bool,
+    /// A link between the ends.
+    #[arg(long, value_enum)]
+    pub(crate) far: Option<Far>,
 }
 
 impl Arm {
@@ -67,7 +68,7 @@ impl Arm {
             rekey_bytes: None,
             fold_ms: None,
             lanes: 1,
-            is_far: false,
+            far: None,
         }
     }
 
@@ -102,11 +103,11 @@ impl Arm {
         if let Some(ms) = self.fold_ms {
             name += &format!(", fold every {ms} ms");
         }
-        if self.lanes > 1 || self.is_far {
+        if self.lanes > 1 || self.far.is_some() {
             name += &format!(", lanes {}", self.lanes);
         }
-        if self.is_far {
-            name += ", far";
+        if let Some(far) = self.far {
+            name += &format!(", {}", far.name());
         }
         name
     }
@@ -122,7 +123,7 @@ impl Arm {
         add("--rekey-bytes", self.rekey_bytes.map(|bytes| bytes.to_string()));
         add("--fold-ms", self.fold_ms.map(|ms| ms.to_string()));
         add("--lanes", Some(self.lanes.to_string()));
-        words.extend(self.is_far.then(|| "--is-far".to_owned()));
+        add("--far", self.far.map(word));
         words
     }
 }

@@ -1,10 +1,11 @@
-//! A long link, whose buffers bind: what is under way on a connection is bounded, as
-//! by a TCP window, and its acknowledgement takes as long to come back.
+//! Long links: what is under way on a connection is bounded, as by a TCP window, its
+//! acknowledgement takes as long to come back, and what goes in takes its time.
 
 use std::io;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use clap::ValueEnum;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -12,15 +13,51 @@ use tokio::runtime::Runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, sleep_until};
 
-const ONE_WAY_MS: u64 = 100;
-/// Under way on a connection, each way: a receive buffer of common size.
-const WINDOW_BYTES: usize = 4 << 20;
-const READ_BYTES: usize = 64 << 10;
-
-pub(crate) fn describe() -> String {
-    let (rtt_ms, window_mib) = (2 * ONE_WAY_MS, WINDOW_BYTES >> 20);
-    format!("far: {rtt_ms} ms there and back, {window_mib} MiB under way on each connection")
+/// A link between the ends of an arm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum)]
+pub(crate) enum Far {
+    /// 200 ms there and back, 4 MiB under way on each connection: a receive buffer of
+    /// common size binds
+    Narrow,
+    /// 300 ms there and back, 1 Gbit/s, as much under way as that takes
+    Wide,
 }
+
+impl Far {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Narrow => "200 ms, 4 MiB under way",
+            Self::Wide => "300 ms, 1 Gbit/s",
+        }
+    }
+
+    const fn one_way(self) -> Duration {
+        Duration::from_millis(match self {
+            Self::Narrow => 100,
+            Self::Wide => 150,
+        })
+    }
+
+    const fn window_bytes(self) -> usize {
+        match self {
+            Self::Narrow => 4 << 20,
+            // More than the 37.5 MB that 1 Gbit/s has under way.
+            Self::Wide => 64 << 20,
+        }
+    }
+
+    /// How long so many bytes take to go in.
+    fn sending(self, bytes: usize) -> Duration {
+        match self {
+            Self::Narrow => Duration::ZERO,
+            Self::Wide => Duration::from_nanos(bytes as u64 * NS_PER_BYTE_WIDE),
+        }
+    }
+}
+
+/// 1 Gbit/s.
+const NS_PER_BYTE_WIDE: u64 = 8;
+const READ_BYTES: usize = 64 << 10;
 
 /// Relays all connections until it is dropped.
 pub(crate) struct Link {
@@ -29,7 +66,7 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn to(target: &str) -> anyhow::Result<Self> {
+    pub(crate) fn to(target: &str, far: Far) -> anyhow::Result<Self> {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"));
@@ -39,7 +76,7 @@ impl Link {
         runtime.spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
                 // One that breaks is its ends' to tell.
-                tokio::spawn(carry(near, target.clone()));
+                tokio::spawn(carry(near, target.clone(), far));
             }
         });
         Ok(Self { address, _runtime: runtime })
@@ -50,23 +87,25 @@ impl Link {
     }
 }
 
-async fn carry(near: TcpStream, target: String) -> io::Result<()> {
+async fn carry(near: TcpStream, target: String, link: Far) -> io::Result<()> {
     let far = TcpStream::connect(target).await?;
     for socket in [&near, &far] {
         socket.set_nodelay(true)?;
     }
     let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
-    tokio::try_join!(one_way(near_in, far_out), one_way(far_in, near_out))?;
+    tokio::try_join!(one_way(near_in, far_out, link), one_way(far_in, near_out, link))?;
     Ok(())
 }
 
 /// A piece, when it arrives, and its place in the window.
 type Piece = (Vec<u8>, Instant, OwnedSemaphorePermit);
 
-async fn one_way(mut from: OwnedReadHalf, to: OwnedWriteHalf) -> io::Result<()> {
-    let window = std::sync::Arc::new(Semaphore::new(WINDOW_BYTES));
+async fn one_way(mut from: OwnedReadHalf, to: OwnedWriteHalf, link: Far) -> io::Result<()> {
+    let window = std::sync::Arc::new(Semaphore::new(link.window_bytes()));
+    // When the last byte is in.
+    let mut is_in = Instant::now();
     let (pieces, arriving) = mpsc::unbounded_channel();
-    let delivery = tokio::spawn(deliver(arriving, to));
+    let delivery = tokio::spawn(deliver(arriving, to, link));
     loop {
         let room = window.clone().acquire_many_owned(READ_BYTES as u32).await;
         let mut room = room.map_err(io::Error::other)?;
@@ -78,8 +117,8 @@ async fn one_way(mut from: OwnedReadHalf, to: OwnedWriteHalf) -> io::Result<()> 
         piece.truncate(bytes);
         // What was not read takes no place.
         drop(room.split(READ_BYTES - bytes));
-        let due = Instant::now() + Duration::from_millis(ONE_WAY_MS);
-        if pieces.send((piece, due, room)).is_err() {
+        is_in = is_in.max(Instant::now()) + link.sending(bytes);
+        if pieces.send((piece, is_in + link.one_way(), room)).is_err() {
             break;
         }
     }
@@ -90,6 +129,7 @@ async fn one_way(mut from: OwnedReadHalf, to: OwnedWriteHalf) -> io::Result<()> 
 async fn deliver(
     mut arriving: mpsc::UnboundedReceiver<Piece>,
     mut to: OwnedWriteHalf,
+    link: Far,
 ) -> io::Result<()> {
     let (acknowledge, mut acknowledged) =
         mpsc::unbounded_channel::<(Instant, OwnedSemaphorePermit)>();
@@ -102,7 +142,7 @@ async fn deliver(
     while let Some((piece, due, room)) = arriving.recv().await {
         sleep_until(due).await;
         to.write_all(&piece).await?;
-        let back = Instant::now() + Duration::from_millis(ONE_WAY_MS);
+        let back = Instant::now() + link.one_way();
         // The other task ends with this one.
         let _ = acknowledge.send((back, room));
     }

@@ -11,6 +11,7 @@ use clap::{Parser, ValueEnum};
 
 use aead::Cipher;
 use arm::{Arm, Naive, Way};
+use far::Far;
 use figures::{How, exit};
 use report::{Figure, Plan};
 use role::Role;
@@ -29,6 +30,7 @@ mod far;
 mod figures;
 mod grpc;
 mod handshake;
+mod idle;
 mod loops;
 mod memory;
 #[path = "../report.rs"]
@@ -75,6 +77,8 @@ enum Which {
     Reads,
     /// One session over several connections
     Lanes,
+    /// What sessions cost that do nothing
+    Idle,
     /// CPU time of a session before its first byte
     Handshake,
 }
@@ -90,6 +94,7 @@ fn main() -> ExitCode {
             Which::Rekey => rekey(plan),
             Which::Reads => reads(plan),
             Which::Lanes => lanes(plan),
+            Which::Idle => idle::measure(plan),
             Which::Handshake => handshake::measure(plan),
         }),
     };
@@ -167,7 +172,7 @@ fn reads(plan: &Plan) -> anyhow::Result<Figure> {
 
 fn lanes(plan: &Plan) -> anyhow::Result<Figure> {
     let one = Arm::sealed(Way::Push, AES);
-    let far = Arm { is_far: true, ..one };
+    let far = Arm { far: Some(Far::Narrow), ..one };
     let mut ratios = vec![ratio("4 lanes / 1, far", Arm { lanes: 4, ..far }, far, 3.0)];
     for (what, cipher, lanes) in [
         ("2 lanes / 1, loopback, AES", AES, 2),
@@ -177,7 +182,6 @@ fn lanes(plan: &Plan) -> anyhow::Result<Figure> {
         let to = Arm::sealed(Way::Push, cipher);
         ratios.push(Ratio { what, of: Arm { lanes, ..to }, to, wanted: None });
     }
-    let mut figure = wire::measure("lanes of a session", plan, &ratios, &[])?;
-    figure.note(far::describe());
-    Ok(figure)
+    let wide = Arm { far: Some(Far::Wide), ..one };
+    wire::measure("lanes of a session, and long links", plan, &ratios, &[wide])
 }

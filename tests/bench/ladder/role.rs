@@ -44,6 +44,17 @@ pub(crate) enum Role {
         #[arg(long)]
         bytes: u64,
     },
+    /// Makes sessions that stay, and tells what it used as they did nothing
+    Idle {
+        #[arg(long)]
+        to: String,
+        #[arg(long)]
+        id: PeerId,
+        #[arg(long)]
+        count: u32,
+        #[arg(long)]
+        seconds: u64,
+    },
     /// Makes sessions one after the other, waits for a word in between
     Shake {
         #[arg(long)]
@@ -83,6 +94,7 @@ impl Role {
             Self::Receive { arm, to, id, warm_bytes, bytes } => {
                 receive(arm, to, id, warm_bytes, bytes)
             }
+            Self::Idle { to, id, count, seconds } => idle(to, id, count, seconds),
             Self::Shake { to, id, count } => shake(to, id, count),
         }
     }
@@ -173,6 +185,30 @@ fn receive(
         let begin = begin()?;
         receiver.receive(bytes).await?;
         begin.tell()
+    })
+}
+
+fn idle(to: String, id: PeerId, count: u32, seconds: u64) -> anyhow::Result<()> {
+    let arm = Arm::sealed(Way::Push, super::aead::Cipher::Chacha);
+    let identity = Identity::generate()?;
+    drive(async move {
+        let mut sessions = Vec::new();
+        // The first one brings what all have in common.
+        for _ in 0..=count {
+            if sessions.len() == 1 {
+                begin()?;
+            }
+            let stream = session::connect(arm, &identity, &to, id).await?;
+            let mut session = grpc::Receiver::over(arm, stream).await?;
+            session.receive(1).await?;
+            sessions.push(session);
+        }
+        let begin = begin()?;
+        // To do nothing for a while is what is measured.
+        tokio::time::sleep(std::time::Duration::from_secs(seconds)).await;
+        begin.tell()?;
+        // They stay until their cost is read.
+        wait_for_go()
     })
 }
 

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::arm::{Arm, Way};
 use super::child::Child;
-use super::far::Link;
+use super::far::{Far, Link};
 use super::grpc::FILE;
 use super::report::{Figure, Plan, Wanted};
 use super::role::{Fetched, Listening, Used};
@@ -22,10 +22,12 @@ const BYTES: u64 = 768 << 20;
 const BYTES_QUICK: u64 = 128 << 20;
 /// Buffers are grown and pages are there.
 const WARM_BYTES: u64 = 64 << 20;
-/// Of a transfer over a long link, twelve windows of it.
-const BYTES_FAR: u64 = 48 << 20;
-/// Enough for a window there to be as wide as it gets.
-const WARM_BYTES_FAR: u64 = 16 << 20;
+/// Of a transfer over the narrow link, twelve windows of it.
+const BYTES_NARROW: u64 = 48 << 20;
+/// A few windows there.
+const WARM_BYTES_NARROW: u64 = 16 << 20;
+/// Over the wide link: 2 s.
+const BYTES_WIDE: u64 = 256 << 20;
 /// Slower than 25 MB/s is a fault.
 const DEADLINE: Duration = Duration::from_secs(40);
 
@@ -111,16 +113,14 @@ fn share(arms: &[Arm], bytes: u64) -> anyhow::Result<Option<TempDir>> {
 /// its heap.
 fn transfer(arm: Arm, bytes: u64, share: Option<&Path>) -> anyhow::Result<Sample> {
     let (mut sender, Listening { mut address, id }) = start_sender(arm, share)?;
-    let _link = if arm.is_far {
-        let link = Link::to(&address)?;
+    let link = arm.far.map(|far| Link::to(&address, far)).transpose()?;
+    if let Some(link) = &link {
         address = link.address();
-        Some(link)
-    } else {
-        None
-    };
-    let (warm, bytes) = match arm.is_far {
-        true => (WARM_BYTES_FAR, bytes.min(BYTES_FAR)),
-        false => (WARM_BYTES, bytes),
+    }
+    let (warm, bytes) = match arm.far {
+        Some(Far::Narrow) => (WARM_BYTES_NARROW, bytes.min(BYTES_NARROW)),
+        Some(Far::Wide) => (WARM_BYTES, bytes.min(BYTES_WIDE)),
+        None => (WARM_BYTES, bytes),
     };
     let (warm, all) = (warm.to_string(), bytes.to_string());
     let words = arm.arguments();
