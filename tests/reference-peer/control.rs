@@ -110,6 +110,9 @@ impl Control for Reference {
         if !request.rekey_at_bytes.is_empty() {
             return Err(absent("rekey_at_bytes"));
         }
+        if request.lanes > 1 {
+            return Err(absent("lanes"));
+        }
         let to = match request.destination.as_ref().and_then(|destination| destination.to.as_ref())
         {
             Some(To::HashOnly(true)) => None,
