@@ -56,9 +56,12 @@ pub struct PeerSession {
 
 #[derive(Debug)]
 enum State {
-    Down { last_error: String },
+    Down {
+        last_error: String,
+    },
     Dialling(Dialling),
-    Up(Session),
+    /// Boxed, since the others are small.
+    Up(Box<Session>),
 }
 
 type Dialling = Shared<BoxFuture<'static, Result<Session, FetchError>>>;
@@ -99,7 +102,9 @@ impl PeerSession {
         let dialling = {
             let mut state = self.state();
             match &*state {
-                State::Up(session) if !session.handle.is_closed() => return Ok(session.clone()),
+                State::Up(session) if !session.handle.is_closed() => {
+                    return Ok(Session::clone(session));
+                }
                 State::Dialling(dialling) => dialling.clone(),
                 State::Up(_) | State::Down { .. } => {
                     let dialling = Arc::clone(self).start();
@@ -114,7 +119,7 @@ impl PeerSession {
     /// The session if it is up.
     pub fn current(&self) -> Option<Session> {
         match &*self.state() {
-            State::Up(session) if !session.handle.is_closed() => Some(session.clone()),
+            State::Up(session) if !session.handle.is_closed() => Some(Session::clone(session)),
             _ => None,
         }
     }
@@ -134,7 +139,8 @@ impl PeerSession {
             &mut *self.state(),
             State::Down { last_error: "closed here".to_owned() },
         );
-        let State::Up(Session { client, handle }) = before else { return };
+        let State::Up(session) = before else { return };
+        let Session { client, handle } = *session;
         drop(client);
         if timeout(CLOSE_DEADLINE, handle.closed()).await.is_err() {
             tracing::warn!(peer = self.entry.name, "the session is still in use and is cut off");
@@ -157,7 +163,7 @@ impl PeerSession {
     async fn dial(&self) -> Result<Session, FetchError> {
         let connected = self.connect().await;
         let state = match &connected {
-            Ok(session) => State::Up(session.clone()),
+            Ok(session) => State::Up(Box::new(session.clone())),
             Err(error) => {
                 tracing::warn!(%error, "no session");
                 State::Down { last_error: error.to_string() }

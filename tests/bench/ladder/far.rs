@@ -57,7 +57,9 @@ impl Far {
 
 /// 1 Gbit/s.
 const NS_PER_BYTE_WIDE: u64 = 8;
-const READ_BYTES: usize = 64 << 10;
+const READ_BYTES: u32 = 64 << 10;
+/// Pieces under way: whole ones of the widest window, and as many small ones.
+const PIECES_MAX: usize = 2048;
 
 /// Relays all connections until it is dropped.
 pub(crate) struct Link {
@@ -104,21 +106,22 @@ async fn one_way(mut from: OwnedReadHalf, to: OwnedWriteHalf, link: Far) -> io::
     let window = std::sync::Arc::new(Semaphore::new(link.window_bytes()));
     // When the last byte is in.
     let mut is_in = Instant::now();
-    let (pieces, arriving) = mpsc::unbounded_channel();
+    let (pieces, arriving) = mpsc::channel(PIECES_MAX);
     let delivery = tokio::spawn(deliver(arriving, to, link));
     loop {
-        let room = window.clone().acquire_many_owned(READ_BYTES as u32).await;
+        let room = window.clone().acquire_many_owned(READ_BYTES).await;
         let mut room = room.map_err(io::Error::other)?;
-        let mut piece = vec![0; READ_BYTES];
+        let mut piece = vec![0; READ_BYTES as usize];
+        let piece_room = piece.len();
         let bytes = from.read(&mut piece).await?;
         if bytes == 0 {
             break;
         }
         piece.truncate(bytes);
         // What was not read takes no place.
-        drop(room.split(READ_BYTES - bytes));
+        drop(room.split(piece_room - bytes));
         is_in = is_in.max(Instant::now()) + link.sending(bytes);
-        if pieces.send((piece, is_in + link.one_way(), room)).is_err() {
+        if pieces.send((piece, is_in + link.one_way(), room)).await.is_err() {
             break;
         }
     }
@@ -127,12 +130,12 @@ async fn one_way(mut from: OwnedReadHalf, to: OwnedWriteHalf, link: Far) -> io::
 }
 
 async fn deliver(
-    mut arriving: mpsc::UnboundedReceiver<Piece>,
+    mut arriving: mpsc::Receiver<Piece>,
     mut to: OwnedWriteHalf,
     link: Far,
 ) -> io::Result<()> {
     let (acknowledge, mut acknowledged) =
-        mpsc::unbounded_channel::<(Instant, OwnedSemaphorePermit)>();
+        mpsc::channel::<(Instant, OwnedSemaphorePermit)>(PIECES_MAX);
     let acknowledging = tokio::spawn(async move {
         while let Some((due, room)) = acknowledged.recv().await {
             sleep_until(due).await;
@@ -144,7 +147,7 @@ async fn deliver(
         to.write_all(&piece).await?;
         let back = Instant::now() + link.one_way();
         // The other task ends with this one.
-        let _ = acknowledge.send((back, room));
+        let _ = acknowledge.send((back, room)).await;
     }
     to.shutdown().await?;
     drop(acknowledge);

@@ -37,7 +37,7 @@ proptest! {
         count_max in 1..9usize,
         breaks in proptest::collection::vec(0..30usize, 0..4),
     ) {
-        let file: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
+        let file: Vec<u8> = (0..size).map(|at| u8::try_from(at % 251).unwrap()).collect();
         let start = start.min(size);
         let mut stripes =
             stripes(version(size as u64), start as u64, size as u64, part_bytes, count_max);
