@@ -5,6 +5,7 @@ use crate::net::{DialError, dial};
 use crate::secure::{HandshakeError, PeerId, Refusal};
 
 mod grpc;
+mod meddlers;
 mod strangers;
 
 struct Daemon {

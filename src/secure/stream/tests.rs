@@ -32,11 +32,14 @@ fn secret(direction: u8) -> Secret {
 const STALL_MS: u64 = 86_400_000;
 
 fn stream<IO>(io: IO, side: Side, limits: RekeyLimits) -> SecureStream<IO> {
+    stream_in(Suite::ChaCha20Poly1305, io, side, limits)
+}
+
+fn stream_in<IO>(suite: Suite, io: IO, side: Side, limits: RekeyLimits) -> SecureStream<IO> {
     let (send, receive) = match side {
         Side::Dialled => (1, 2),
         Side::Accepted => (2, 1),
     };
-    let suite = Suite::ChaCha20Poly1305;
     let (sealer, opener) = (Sealer::new(suite, secret(send)), Opener::new(suite, secret(receive)));
     let folds = Folds::new(side, secret(3), entropy::system);
     let channel = Channel::new(sealer, opener, folds, limits, 0);

@@ -12,7 +12,7 @@ fn options() -> SessionOptions {
 }
 
 /// A peer gets its session, and it carries bytes.
-async fn peers_are_untouched(
+pub(super) async fn peers_are_untouched(
     daemon: &Daemon,
     sessions: &mut (impl Stream<Item = SecureStream<TcpStream>> + Unpin),
 ) {
@@ -33,7 +33,7 @@ async fn ends_in_silence(mut connection: TcpStream) {
     assert!(answer.is_empty(), "a stranger was answered");
 }
 
-fn record_error(error: &io::Error) -> RecordError {
+pub(super) fn record_error(error: &io::Error) -> RecordError {
     *error.get_ref().and_then(|e| e.downcast_ref()).expect("a typed error")
 }
 

@@ -15,6 +15,8 @@ enum Mischief {
     Drop(usize),
     Repeat(usize),
     Swap(usize),
+    /// Back to its sender as well.
+    Reflect(usize),
     /// The same record of another session.
     Splice(usize),
     /// A record of epoch 0, under the header that is expected.
@@ -43,6 +45,8 @@ const DATA: [&[u8]; 4] = [b"first", b"later", b"third", b"final"];
 struct Outcome {
     received: Vec<u8>,
     end: Result<(), RecordError>,
+    /// Why the dialling end hears nothing more.
+    deaf: Option<RecordError>,
     records: Vec<Vec<u8>>,
 }
 
@@ -98,6 +102,10 @@ impl Way<'_> {
                 self.held = record;
                 return;
             }
+            Mischief::Reflect(target) if target == at => {
+                self.pair.ends[DIALLER].wire.extend(&record);
+                record
+            }
             Mischief::Splice(target) if target == at => self.other[at].clone(),
             Mischief::Relabel(target) if target == at => {
                 [&record[..HEADER_BYTES], &self.records[0][HEADER_BYTES..]].concat()
@@ -135,7 +143,8 @@ fn session(suite: SuiteChoice, seed: u64, mischief: Mischief, other: &[Vec<u8>])
     way.drive();
     let end = way.pair.ends[ACCEPTOR].hang_up();
     let received = std::mem::take(&mut way.pair.ends[ACCEPTOR].received);
-    Outcome { received, end, records: way.records }
+    let deaf = way.pair.ends[DIALLER].error;
+    Outcome { received, end, deaf, records: way.records }
 }
 
 fn untouched(suite: SuiteChoice) -> Vec<Vec<u8>> {
@@ -224,38 +233,36 @@ fn records_of_another_session_or_epoch_are_caught() {
 
 #[test]
 fn a_stream_that_is_cut_at_any_byte_is_caught() {
-    let suite = SUITES[0];
-    let lengths: Vec<usize> = untouched(suite).iter().map(Vec::len).collect();
-    let total: usize = lengths.iter().sum();
-    let ends: Vec<usize> = lengths
-        .iter()
-        .scan(0, |sum, length| {
-            *sum += length;
-            Some(*sum)
-        })
-        .collect();
-    // Each border between two records, and every byte of the last four.
-    let tail = ends[ends.len() - 5];
-    for cut in ends.iter().copied().filter(|end| *end < total).chain(tail..total) {
-        let outcome = session(suite, 5, Mischief::Cut(cut), &[]);
-        assert_eq!(outcome.end, Err(RecordError::Truncated), "cut at {cut}");
-        let intact = ends.iter().filter(|end| **end <= cut).count();
-        assert_eq!(outcome.received, data_before(intact), "cut at {cut}");
+    for suite in SUITES {
+        let mut ends = Vec::new();
+        for record in untouched(suite) {
+            ends.push(ends.last().unwrap_or(&0) + record.len());
+        }
+        let total = ends[ends.len() - 1];
+        // Each border between two records, and every byte of the last four.
+        let tail = ends[ends.len() - 5];
+        for cut in ends.iter().copied().filter(|end| *end < total).chain(tail..total) {
+            let outcome = session(suite, 5, Mischief::Cut(cut), &[]);
+            assert_eq!(outcome.end, Err(RecordError::Truncated), "cut at {cut}");
+            let intact = ends.iter().filter(|end| **end <= cut).count();
+            assert_eq!(outcome.received, data_before(intact), "cut at {cut}");
+        }
     }
 }
 
 #[test]
 fn reflected_records_are_caught() {
     for suite in SUITES {
-        let mut pair = Pair::new(suite, NO_LIMIT, 7);
-        for from in [DIALLER, ACCEPTOR] {
-            pair.write(from, b"to you");
-            let record = pair.ends[from].channel.output().to_vec();
-            pair.ends[from].wire.extend(&record);
-            pair.deliver(from, usize::MAX);
-            let error = pair.ends[from].error.unwrap();
-            assert!(matches!(error, RecordError::Forged { epoch: 0, counter: 1 }), "{error:?}");
-            assert!(pair.ends[from].received.is_empty());
+        untouched(suite);
+        for record in 0..RECORDS.len() {
+            let outcome = session(suite, 5, Mischief::Reflect(record), &[]);
+            let error = outcome.deaf.expect("nobody noticed");
+            let expected =
+                matches!(error, RecordError::Forged { .. } | RecordError::OutOfOrder { .. });
+            assert!(expected, "{}: {error:?}", RECORDS[record]);
+            // It says nothing more, not even that it is over.
+            let close = RECORDS.len() - 1;
+            assert_eq!(outcome.end.is_ok(), record == close, "{}", RECORDS[record]);
         }
     }
 }
