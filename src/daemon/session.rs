@@ -194,21 +194,20 @@ impl PeerSession {
         Ok(Session { client, handle })
     }
 
-    /// Brings `session` to so many connections, and replaces those that ended. Returns how
-    /// many it has then: it does with fewer where they cannot be made.
-    pub async fn widen(&self, session: &Session, lanes: u8) -> usize {
+    /// Brings `session` to so many connections, and replaces those that ended. It does
+    /// with fewer where they cannot be made.
+    pub async fn widen(&self, session: &Session, lanes: u8) {
         let _widening = self.widening.lock().await;
         let has = session.client.sweep_lanes();
         let missing = usize::from(lanes).saturating_sub(has);
         // The peer has the session when it answers; before that a lane of it is unknown.
         if missing == 0 || session.client.ping().await.is_err() {
-            return has;
+            return;
         }
         let joined = join_all((0..missing).map(|_| self.join(session))).await;
         for error in joined.into_iter().filter_map(Result::err) {
             tracing::warn!(%error, "a lane is missing; transfers go on without it");
         }
-        session.client.sweep_lanes()
     }
 
     /// One more connection.

@@ -322,6 +322,7 @@ impl LiveTestbed {
             mode,
             chunk_bytes: None,
             depth: None,
+            lanes: None,
             destination: TransferDestination::Hash,
             rekey_at_permille: Vec::new(),
             deadline_ms: STEP_DEADLINE_MS,

@@ -307,6 +307,9 @@ pub struct TransferResult {
     pub chunk_bytes: u32,
     /// Requests in flight; 0 where it does not apply.
     pub depth: u32,
+    /// Connections that shared the bytes.
+    #[serde(default = "one_lane")]
+    pub lanes: u32,
     /// From just before the first request to the last byte at its destination.
     pub wall_ns: u64,
     /// To the first byte of the file.
@@ -333,6 +336,11 @@ pub struct TransferResult {
     pub layers: Option<LayerTable>,
     /// Its trace, in hexadecimal, to be found in `spans.ndjson`.
     pub trace_id: String,
+}
+
+/// What results had that do not tell.
+const fn one_lane() -> u32 {
+    1
 }
 
 impl TransferResult {

@@ -23,7 +23,7 @@ use super::plan::{CellPlan, LinkPlan, Plan, StepPlan, Turn};
 use super::result::{Epochs, LinkProbe, StepResult, TurnResult};
 use super::runtime::control::Client as Control;
 use super::ui::Ui;
-use crate::proto::control::{RekeyRequest, SessionsRequest};
+use crate::proto::control::{RekeyRequest, SessionCounters, SessionsRequest};
 use crate::telemetry::clock;
 use crate::toxiproxy::client::Client;
 
@@ -377,7 +377,10 @@ impl LivePeer {
     pub(crate) async fn epochs(&self, listener: &str) -> Result<Epochs, ScenarioError> {
         let mut control = self.control.clone();
         let sessions = self.call("sessions", control.sessions(SessionsRequest {})).await?.sessions;
-        let session = sessions.iter().find(|session| session.dialled && session.peer == listener);
+        let of_link = |session: &&SessionCounters| {
+            session.dialled && session.peer == listener && session.lane == 0
+        };
+        let session = sessions.iter().find(of_link);
         Ok(session.map_or(Epochs { sent: 0, received: 0 }, |session| Epochs {
             sent: session.epoch_sent,
             received: session.epoch_received,

@@ -92,6 +92,9 @@ pub struct Pulled {
     pub first_byte_ns: u64,
     /// Longest time between two successive messages with bytes.
     pub gap_ns_max: u64,
+    /// Connections that shared the bytes: 1 for ranged reads, and fewer than asked for
+    /// when the session had no more or the file is small.
+    pub lanes: usize,
     /// Only for [`Target::Hash`].
     pub blake3: Option<blake3::Hash>,
 }
@@ -172,7 +175,7 @@ async fn run(
         }
         Target::Hash => Sink::hash(),
     };
-    let mut parts = parts(client, path, entry.version, mode).await?;
+    let (mut parts, lanes) = parts(client, path, entry.version, mode).await?;
     let mut bytes = 0;
     while let Some(data) = parts.try_next().await? {
         if !data.is_empty() {
@@ -186,16 +189,19 @@ async fn run(
     }
     drop(parts);
     let blake3 = sink.commit().await?;
-    Ok(pace.done(clock::now_ns(), bytes, blake3))
+    Ok(Pulled { bytes, lanes, blake3, ..pace.done(clock::now_ns()) })
 }
 
-/// The bytes of the file, in order.
+/// The bytes of a file, in order.
+type Parts = BoxStream<'static, Result<Bytes, FetchError>>;
+
+/// The parts, and how many connections share them.
 async fn parts(
     client: &Client,
     path: &str,
     version: Version,
     mode: PullMode,
-) -> Result<BoxStream<'static, Result<Bytes, FetchError>>, FetchError> {
+) -> Result<(Parts, usize), FetchError> {
     match mode {
         PullMode::Push { part_bytes, lanes } => {
             let (version, part_bytes) = (Some(version), Some(part_bytes));
@@ -203,10 +209,11 @@ async fn parts(
             let request =
                 PushRequest { path, version, part_bytes, lanes_max, ..PushRequest::default() };
             let push = client.push(request).await?;
-            Ok(futures::stream::try_unfold(push, |mut push| async move {
+            let lanes = push.streams();
+            let parts = futures::stream::try_unfold(push, |mut push| async move {
                 Ok(push.next().await?.map(|data| (data, push)))
-            })
-            .boxed())
+            });
+            Ok((parts.boxed(), lanes))
         }
         PullMode::RequestResponse { chunk_bytes, depth } => {
             let (client, path, reads) = (client.clone(), path.to_owned(), client.open_reads());
@@ -218,7 +225,7 @@ async fn parts(
                 async move { client.read_over(reads, range).await }
             });
             let depth = usize::try_from(depth).unwrap_or(usize::MAX);
-            Ok(futures::stream::iter(ranges).buffered(depth).boxed())
+            Ok((futures::stream::iter(ranges).buffered(depth).boxed(), 1))
         }
     }
 }
@@ -245,13 +252,15 @@ impl Pace {
         self.last_ns = now_ns;
     }
 
-    fn done(self, now_ns: u64, bytes: u64, blake3: Option<blake3::Hash>) -> Pulled {
+    /// The times; the rest is not known here.
+    fn done(self, now_ns: u64) -> Pulled {
         Pulled {
-            bytes,
+            bytes: 0,
+            lanes: 0,
+            blake3: None,
             wall_ns: now_ns.saturating_sub(self.start_ns),
             first_byte_ns: self.first_ns.map_or(0, |first_ns| first_ns - self.start_ns),
             gap_ns_max: self.gap_ns_max,
-            blake3,
         }
     }
 }

@@ -92,6 +92,12 @@ impl Push {
         Ok(Self { asker, ways, turn: 0, ended: 0 })
     }
 
+    /// Streams that it began as: never more than lanes were asked for, and fewer for a
+    /// small file.
+    pub const fn streams(&self) -> usize {
+        self.ways.len()
+    }
+
     /// The next bytes, in order; `None` after the last one. Cancel-safe. When a lane
     /// breaks, its stream goes on over another one.
     ///

@@ -9,6 +9,8 @@ mod side_by_side;
 mod transfers;
 mod world;
 
+use crate::support::{Need, has};
+
 /// A test for each runtime and peer, of the same body.
 macro_rules! everywhere {
     ($name:ident, $body:path) => {
@@ -47,6 +49,18 @@ macro_rules! everywhere {
             }
         }
     };
+}
+
+#[test]
+fn a_push_over_lanes_as_processes() {
+    transfers::over_lanes(world::Where::Process);
+}
+
+#[test]
+fn a_push_over_lanes_in_containers() {
+    if has(Need::Docker) {
+        transfers::over_lanes(world::Where::Docker);
+    }
 }
 
 everywhere!(a_transfer, crate::runtimes::transfers::both_ways_of_asking);

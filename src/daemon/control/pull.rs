@@ -29,10 +29,9 @@ impl Control {
         let peer = self.peer(&request.peer)?;
         let transfer = |progress: super::progress::Progress| async move {
             let session = peer.session().await?;
-            let lanes = match mode {
-                PullMode::Push { lanes, .. } if lanes > 1 => peer.widen(&session, lanes).await,
-                _ => 1,
-            };
+            if let PullMode::Push { lanes: lanes @ 2.., .. } = mode {
+                peer.widen(&session, lanes).await;
+            }
             session.handle.measure_gaps_from_now();
             let connections = session.handles();
             let before = snapshot(&session);
@@ -58,7 +57,7 @@ impl Control {
                 depth,
                 before,
                 after: snapshot(&session),
-                lanes: u32::try_from(lanes).unwrap_or(u32::MAX),
+                lanes: u32::try_from(pulled.lanes).unwrap_or(u32::MAX),
             })
         };
         Ok(Response::new(events(transfer)))

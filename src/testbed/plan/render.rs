@@ -269,6 +269,7 @@ fn transfer_details(transfer: &TransferPlan) -> String {
     let mut details = Vec::new();
     details.extend(transfer.chunk_bytes.map(|bytes| format!("chunk {}", SizeBytes(bytes.into()))));
     details.extend(transfer.depth.map(|depth| format!("depth {depth}")));
+    details.extend(transfer.lanes.map(|lanes| format!("lanes {lanes}")));
     if transfer.destination == TransferDestination::File {
         details.push("to a file".to_owned());
     }

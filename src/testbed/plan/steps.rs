@@ -61,6 +61,8 @@ pub struct TransferPlan {
     pub chunk_bytes: Option<u32>,
     /// Requests in flight; only for request-response; none: the daemon's default.
     pub depth: Option<u32>,
+    /// Connections that share the bytes; only for push; none: the daemon's default.
+    pub lanes: Option<u32>,
     /// Where the bytes go. Reads through the mount are always hashed.
     pub destination: TransferDestination,
     /// Rekey when this many thousandths of the bytes have arrived, each once,

@@ -63,10 +63,12 @@ fn transfer_row(transfer: &TransferResult, drifted: bool) -> Vec<String> {
 /// How the bytes were asked for, with what distinguishes it.
 fn mode(transfer: &TransferResult) -> String {
     let name = transfer.mode.name();
-    if transfer.depth == 0 {
-        return format!("{name} ({})", bytes(transfer.chunk_bytes.into()));
+    let chunk = bytes(transfer.chunk_bytes.into());
+    match (transfer.depth, transfer.lanes) {
+        (0, 0 | 1) => format!("{name} ({chunk})"),
+        (0, lanes) => format!("{name} ({chunk}, {lanes} lanes)"),
+        (depth, _) => format!("{name} ({chunk} x{depth})"),
     }
-    format!("{name} ({} x{})", bytes(transfer.chunk_bytes.into()), transfer.depth)
 }
 
 /// Sent and received, before and after.

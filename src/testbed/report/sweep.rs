@@ -45,6 +45,7 @@ impl Group<'_> {
             && mine.bytes == theirs.bytes
             && mine.chunk_bytes == theirs.chunk_bytes
             && mine.depth == theirs.depth
+            && mine.lanes == theirs.lanes
     }
 }
 

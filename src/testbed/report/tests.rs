@@ -34,6 +34,7 @@ fn transfer(name: &str, mode: TransferMode, rtt_us: u64, wall_ms: u64) -> Transf
         bytes: 16 << 20,
         chunk_bytes: 512 << 10,
         depth: u32::from(request_response),
+        lanes: 1,
         wall_ns: wall_ms * MS,
         first_byte_ns: rtt_us * 1_000,
         gap_ns_max: 2 * MS,

@@ -41,6 +41,12 @@ pub(super) fn transfer(
             plan.rekeys_min
         ));
     }
+    if let Some(lanes) = plan.lanes.filter(|lanes| *lanes != result.lanes) {
+        failures.push(format!(
+            "{name}: {lanes} lanes were to share the transfer, it had {}",
+            result.lanes
+        ));
+    }
     if let Some(gap_ns) = result.rekey_gap_ns_max {
         let limit_ns = result.rtt_measured_us * 1_000 + REKEY_PAUSE_MS_MAX * 1_000_000;
         if gap_ns > limit_ns {

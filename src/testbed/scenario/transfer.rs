@@ -61,7 +61,7 @@ impl Stage {
             rtt_ns: link.rtt_measured_us * 1_000,
             wall_ns: done.wall_ns,
         };
-        let spans = self.spans(plan, &trace).await?;
+        let spans = self.spans(plan, &trace, done.lanes).await?;
         let layers = spans.map(|spans| LayerTable::of(&spans, &facts)).transpose();
         let layers = layers.map_err(|error| ScenarioError::NoTrace {
             step: plan.name.clone(),
@@ -75,6 +75,7 @@ impl Stage {
             bytes: done.bytes,
             chunk_bytes: done.chunk_bytes,
             depth: done.depth,
+            lanes: done.lanes.max(1),
             wall_ns: done.wall_ns,
             first_byte_ns: done.first_byte_ns,
             gap_ns_max: done.gap_ns_max,
@@ -158,7 +159,7 @@ impl Stage {
             depth: plan.depth.unwrap_or(0),
             destination: Some(control::Destination { to: Some(to) }),
             rekey_at_bytes,
-            lanes: 0,
+            lanes: plan.lanes.unwrap_or(0),
         };
         reader.call(&attempted, control.pull(traced(message, trace))).await
     }
@@ -227,12 +228,13 @@ impl Stage {
         &self,
         plan: &TransferPlan,
         trace: &TraceContext,
+        lanes: u32,
     ) -> Result<Option<Vec<SpanRecord>>, ScenarioError> {
         let spans = self.collector.wait_for(
             trace.trace_id,
             "the spans of both ends",
             TRACE_DEADLINE_MS,
-            |spans| has_both_ends(plan, spans),
+            |spans| has_both_ends(plan, lanes, spans),
         );
         tokio::pin!(spans);
         loop {
@@ -264,14 +266,16 @@ impl Stage {
     }
 }
 
-/// Whether the reader's span and the server's have arrived, which carry the times.
-fn has_both_ends(plan: &TransferPlan, trace: &Trace) -> bool {
+/// Whether the reader's span and the server's, one for each lane, have arrived, which
+/// carry the times.
+fn has_both_ends(plan: &TransferPlan, lanes: u32, trace: &Trace) -> bool {
     let reader = match plan.mode {
         TransferMode::Mount => names::span::MOUNT_READ,
         TransferMode::Push | TransferMode::RequestResponse => names::span::TRANSFER_PULL,
     };
-    let has = |name: &str| trace.values().any(|span| span.name == name);
-    has(reader) && has(names::span::TRANSFER_CALL)
+    let count = |name: &str| trace.values().filter(|span| span.name == name).count();
+    count(reader) > 0
+        && count(names::span::TRANSFER_CALL) >= usize::try_from(lanes.max(1)).unwrap_or(1)
 }
 
 fn pattern(plan: &TransferPlan, done: &TransferDone) -> Pattern {

@@ -122,6 +122,9 @@ pub const CHUNK_BYTES_MAX: u64 = 64 << 20;
 /// Requests in flight that a step may ask for.
 pub const DEPTH_MAX: u64 = 4096;
 
+/// Connections that may share one step's push.
+pub const LANES_MAX: u64 = 8;
+
 /// Key changes asked for within one step.
 pub const REKEYS_MAX: usize = 64;
 

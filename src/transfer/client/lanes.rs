@@ -1,8 +1,10 @@
 //! Further connections of a session, for pushes.
 
 use std::sync::{MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
 use tonic::transport::Channel;
 
 use super::{Client, over};
@@ -20,16 +22,22 @@ pub(super) struct Lane {
 
 impl Client {
     /// Speaks HTTP/2 over `io`, a further connection of the session, as long as
-    /// `handle` says that it is up.
+    /// `handle` says that it is up. Pushes use it from its first fold on, so that
+    /// change of keys is nobody's else.
     ///
     /// # Errors
-    /// As [`Client::over`].
+    /// As [`Client::over`], and when the fold is not complete in time.
     pub async fn add_lane<IO>(&self, io: IO, handle: SessionHandle) -> Result<(), FetchError>
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let endpoint = limits::lane_endpoint();
         let channel = over(endpoint, io, &self.peer, self.deadlines.unary_ms).await?;
+        let deadline = Duration::from_millis(self.deadlines.unary_ms);
+        timeout(deadline, handle.folds_beyond(0)).await.map_err(|_| FetchError::Unreachable {
+            peer: self.peer.to_string(),
+            reason: "a lane agreed on no fresh keys in time".to_owned(),
+        })?;
         self.lanes().push(Lane { channel, handle });
         Ok(())
     }

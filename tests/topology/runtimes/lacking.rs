@@ -28,6 +28,7 @@ fn bytes_that_are_wrong() {
 fn a_step_that_the_peer_cannot_do() {
     let cases = [
         (Where::Process.step("push", "mode: push, rekey_at: [50%],"), "no rekey_at_bytes"),
+        (Where::Process.step("push", "mode: push, lanes: 2,"), "no lanes"),
         // Nothing is asked of the peer, but the count would be made up.
         (Where::Process.step("push", "mode: push, expect: { rekeys: 1 },"), "no session counters"),
     ];
@@ -35,6 +36,17 @@ fn a_step_that_the_peer_cannot_do() {
         let said = says("{ rtt: 0ms }", &steps, &[], 4);
         assert!(said.contains(expected) && said.contains("docs/peer-contract.md"), "{said}");
     }
+}
+
+/// The daemon's own parts are 512 KiB: 2 MiB are two parts for two streams.
+#[test]
+fn a_file_that_is_too_small_for_its_lanes() {
+    let steps = Where::Process.step("push", "mode: push, lanes: 8,");
+    let world = World::new(Where::Process, Peer::Dropd, "{ rtt: 0ms }", &steps, &[]);
+    let ended = world.run().finish();
+    let reasons = ended.result(1)["reasons"].to_string();
+    assert!(reasons.contains("8 lanes were to share the transfer, it had 2"), "{reasons}");
+    ended.assert_nothing_left();
 }
 
 #[test]

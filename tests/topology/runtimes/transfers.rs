@@ -44,3 +44,22 @@ fn check_telling(result: &Value, peer: Peer) {
     let is_told = warnings.contains("no FlushTelemetry");
     assert_eq!(is_told, peer == Peer::Reference, "{warnings}");
 }
+
+pub(super) fn over_lanes(place: Where) {
+    let shared = place.step("shared", "mode: push, lanes: 4, chunk: 64KiB,");
+    let alone = place.step("alone", "mode: push,");
+    let world = World::new(place, Peer::Dropd, "{ rtt: 20ms }", &format!("{shared}, {alone}"), &[]);
+    let ended = world.run().finish();
+    let result = ended.result(0);
+    let steps = result["turns"][0]["steps"].as_array().expect("steps");
+    for (step, lanes) in steps.iter().zip([4, 1]) {
+        assert_eq!(
+            (&step["lanes"], &step["digest_equal"]),
+            (&lanes.into(), &true.into()),
+            "{step}"
+        );
+        assert!(step["layers"].is_object(), "{step}");
+        assert_eq!(step["before"], step["after"], "a new lane's fold is none of the step: {step}");
+    }
+    ended.assert_nothing_left();
+}

@@ -11,6 +11,7 @@ fn plan(rekeys_min: u32) -> TransferPlan {
         mode: TransferMode::Push,
         chunk_bytes: None,
         depth: None,
+        lanes: None,
         destination: TransferDestination::Hash,
         rekey_at_permille: Vec::new(),
         deadline_ms: 1_000,
@@ -28,6 +29,7 @@ fn good() -> TransferResult {
         bytes: GOOD_BYTES,
         chunk_bytes: 0,
         depth: 0,
+        lanes: 1,
         wall_ns: 1_000_000_000,
         first_byte_ns: 1,
         gap_ns_max: 1,
@@ -88,4 +90,14 @@ fn a_rekey_must_move_both_directions() {
     assert!(rekey(&step(4, 4)).is_empty());
     assert_eq!(rekey(&step(4, 3)).len(), 1);
     assert_eq!(rekey(&step(3, 4)).len(), 1);
+}
+
+#[test]
+fn a_push_over_other_lanes_than_asked_for_is_no_result() {
+    let asked = TransferPlan { lanes: Some(4), ..plan(0) };
+    let had = |lanes| transfer(&asked, GOOD_BYTES, &TransferResult { lanes, ..good() });
+    assert_eq!(had(4), Vec::<String>::new());
+    assert_eq!(had(3), ["push: 4 lanes were to share the transfer, it had 3"]);
+    let any = transfer(&plan(0), GOOD_BYTES, &TransferResult { lanes: 3, ..good() });
+    assert_eq!(any, Vec::<String>::new());
 }

@@ -75,6 +75,12 @@ pub(crate) static TRANSFER: Map = Map::new(
         )
         .unsaid(Unsaid::Means("what the daemon does on its own")),
         Key::new(
+            "lanes",
+            Kind::Integer { min: 1, max: defaults::LANES_MAX },
+            "Connections that share the bytes; only for `push`.",
+        )
+        .unsaid(Unsaid::Means("what the daemon does on its own")),
+        Key::new(
             "rekey_at",
             Kind::List(&Kind::Quantity { quantity: Quantity::Share, min: 1, max: 999 }),
             "New keys when this much of the bytes has arrived; rising.",

@@ -70,7 +70,7 @@ scenario:
         deadline: 20s
     - rekey: { name: again, from: alice, to: bob-0 }
     - parallel:
-        - transfer: { from: alice, to: bob-1, path: \"many/#2\", mode: push }
+        - transfer: { from: alice, to: bob-1, path: \"many/#2\", mode: push, lanes: 2 }
         - rekey: { from: alice, to: bob-0 }
 ";
 

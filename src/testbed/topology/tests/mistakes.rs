@@ -168,6 +168,8 @@ fn in_files_and_steps() {
             step("mode: pull }"),
             step("mode: push, depth: 4 }"),
             step("mode: request-response, depth: 0 }"),
+            step("mode: request-response, lanes: 4 }"),
+            step("mode: push, lanes: 9 }"),
             step("mode: push, chunk: 1GiB }"),
             step("mode: push, rekey_at: [50%, 25%] }"),
             step("mode: push, rekey_at: [0.5] }"),

@@ -30,7 +30,9 @@ pub(super) fn transfer(
     let mode = mode(&fields, found);
     let sample = sample(&fields, ends.as_ref(), known, found);
     let chunk_bytes = fields.quantity("chunk", found).and_then(|bytes| u32::try_from(bytes).ok());
-    let depth = depth(&fields, mode, mode_varies, found);
+    let given = mode.map(|mode| (mode, mode_varies));
+    let depth = of_mode(&fields, "depth", TransferMode::RequestResponse, given, found);
+    let lanes = of_mode(&fields, "lanes", TransferMode::Push, given, found);
     let destination = destination(&fields, mode, found);
     let rekey_at_permille = rekey_at(&fields, found);
     let rekeys_min = rekeys_min(&fields, rekey_at_permille.len(), found);
@@ -45,6 +47,7 @@ pub(super) fn transfer(
         mode,
         chunk_bytes,
         depth,
+        lanes,
         destination,
         rekey_at_permille,
         deadline_ms,
@@ -88,29 +91,30 @@ fn sample(
     index
 }
 
-/// Only request-response has one. Where the mode is a variable, one line has to
-/// serve all modes, and the others drop it.
-fn depth(
+/// A number that only one mode has. Where the mode is a variable (the flag), one line
+/// has to serve all modes, and the others drop it.
+fn of_mode(
     fields: &Fields<'_>,
-    mode: Option<TransferMode>,
-    mode_varies: bool,
+    key: &'static str,
+    only: TransferMode,
+    given: Option<(TransferMode, bool)>,
     found: &mut Vec<Diagnostic>,
 ) -> Option<u32> {
-    let node = fields.find("depth")?;
-    let depth = fields.integer("depth", found)?;
-    if let Some(mode) = mode.filter(|mode| *mode != TransferMode::RequestResponse) {
-        if mode_varies {
+    let node = fields.find(key)?;
+    let number = fields.integer(key, found)?;
+    if let Some((mode, varies)) = given.filter(|(mode, _)| *mode != only) {
+        if varies {
             return None;
         }
-        let message = format!("`depth` means nothing to mode `{}`", mode.name());
-        let hint = "only `request-response` has requests in flight: remove it";
+        let message = format!("`{key}` means nothing to mode `{}`", mode.name());
+        let hint = format!("only `{}` has {key}: remove it", only.name());
         let mut useless = Diagnostic::new(node.span, message).hint(hint);
         if let Some(mode) = fields.find("mode") {
             useless = useless.related(mode.span, "the mode is given here");
         }
         found.push(useless);
     }
-    u32::try_from(depth).ok()
+    u32::try_from(number).ok()
 }
 
 fn destination(
