@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Wake, Waker};
 
-use futures::task::AtomicWaker;
 use tokio::sync::Notify;
 
 use super::channel::Channel;
@@ -15,6 +14,16 @@ use super::identity::PeerId;
 use super::lane::{LaneName, Ticket, Tickets};
 use crate::telemetry::clock;
 use crate::telemetry::layers::{Account, Layer};
+use wishes::Wishes;
+
+mod wishes;
+
+/// Where [`wishes`] has its primitives from.
+mod sync {
+    pub(super) use std::sync::atomic::{AtomicBool, Ordering};
+
+    pub(super) use futures::task::AtomicWaker;
+}
 
 static NEXT_SESSION_ID: AtomicU64 = AtomicU64::new(1);
 
@@ -111,16 +120,14 @@ impl SessionHandle {
     /// Requests made before the first is carried out are one. Wait for the end of
     /// it with [`epochs_beyond`](Self::epochs_beyond).
     pub fn request_rekey(&self) {
-        self.0.rekey_requested.store(true, Ordering::Release);
-        self.0.wake_by_ref();
+        self.0.wishes.ask_rekey();
     }
 
     /// Agrees on fresh keys with the peer and moves both directions to them, soon,
     /// also on an idle session: who has stolen all keys of the session before cannot
     /// read on. Wait for it with [`folds_beyond`](Self::folds_beyond).
     pub fn request_fold(&self) {
-        self.0.fold_requested.store(true, Ordering::Release);
-        self.0.wake_by_ref();
+        self.0.wishes.ask_fold();
     }
 
     /// How often fresh keys came into use.
@@ -249,15 +256,10 @@ pub(super) struct Shared {
     tickets: Mutex<Tickets>,
     account: Account,
     pub(super) tally: Tally,
-    rekey_requested: AtomicBool,
-    fold_requested: AtomicBool,
+    pub(super) wishes: Wishes,
     closed: AtomicBool,
     /// An epoch or `closed` has changed.
     changed: Notify,
-    /// The tasks that poll the two halves of the stream. Either can carry out
-    /// what is pending, so both are woken.
-    pub(super) reader: AtomicWaker,
-    pub(super) writer: AtomicWaker,
 }
 
 impl Shared {
@@ -271,12 +273,9 @@ impl Shared {
             tickets: Mutex::default(),
             account,
             tally: Tally::default(),
-            rekey_requested: AtomicBool::new(false),
-            fold_requested: AtomicBool::new(false),
+            wishes: Wishes::new(),
             closed: AtomicBool::new(false),
             changed: Notify::new(),
-            reader: AtomicWaker::new(),
-            writer: AtomicWaker::new(),
         }
     }
 
@@ -297,14 +296,6 @@ impl Shared {
     /// The layer that a wait of the writing half belongs to.
     pub(super) fn write_wait_layer(&self) -> Option<Layer> {
         (self.side == Side::Accepted).then_some(Layer::TcpWait)
-    }
-
-    pub(super) fn take_rekey_request(&self) -> bool {
-        take(&self.rekey_requested)
-    }
-
-    pub(super) fn take_fold_request(&self) -> bool {
-        take(&self.fold_requested)
     }
 
     /// What the channel counts, for those who wait for it.
@@ -358,19 +349,13 @@ impl Shared {
     }
 }
 
-fn take(flag: &AtomicBool) -> bool {
-    // The plain load keeps the cache line shared on the hot path.
-    flag.load(Ordering::Acquire) && flag.swap(false, Ordering::AcqRel)
-}
-
 impl Wake for Shared {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.reader.wake();
-        self.writer.wake();
+        self.wishes.wake();
     }
 }
 
@@ -378,3 +363,6 @@ impl Wake for Shared {
 pub(super) fn both_halves(shared: &Arc<Shared>) -> Waker {
     Waker::from(Arc::clone(shared))
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,7 +87,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for SecureStream<IO> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        this.shared.reader.register(cx.waker());
+        this.shared.wishes.register_reader(cx.waker());
         this.nudge();
         if buf.remaining() == 0 {
             return Poll::Ready(Ok(()));
@@ -128,7 +128,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for SecureStream<IO> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        this.shared.writer.register(cx.waker());
+        this.shared.wishes.register_writer(cx.waker());
         ready!(this.poll_pending()).map_err(|e| this.fail(e))?;
         if bufs.iter().all(|part| part.is_empty()) {
             return Poll::Ready(Ok(0));
@@ -151,14 +151,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for SecureStream<IO> {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        this.shared.writer.register(cx.waker());
+        this.shared.wishes.register_writer(cx.waker());
         ready!(this.poll_pending()).map_err(|e| this.fail(e))?;
         Pin::new(&mut this.io).poll_flush(&mut Context::from_waker(&this.both))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        this.shared.writer.register(cx.waker());
+        this.shared.wishes.register_writer(cx.waker());
         ready!(this.poll_pending()).map_err(|e| this.fail(e))?;
         let (channel, shared) = (&mut this.channel, &this.shared);
         let closed = meter::sealing(shared, || channel.close());

@@ -22,10 +22,10 @@ impl<IO> SecureStream<IO> {
 
     /// Takes what the handle asked for.
     fn take_wishes(&mut self) {
-        if self.shared.take_rekey_request() {
+        if self.shared.wishes.take_rekey() {
             self.channel.request_rekey();
         }
-        if self.shared.take_fold_request() {
+        if self.shared.wishes.take_fold() {
             self.channel.request_fold();
         }
     }
