@@ -234,7 +234,8 @@ impl Channel {
         sealed
     }
 
-    /// Seals the `Close`, once.
+    /// Seals the `Close`, once. An offer of fresh keys that was made before stands: the
+    /// peer may have answered it, and moves its own direction to them.
     ///
     /// # Errors
     /// When the session has failed.
@@ -242,7 +243,6 @@ impl Channel {
         if let Some(error) = self.failure() {
             return Err(error);
         }
-        self.folds.forget_offer();
         let sealed = self.outgoing.close();
         self.or_fail(sealed)
     }

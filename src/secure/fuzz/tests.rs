@@ -118,5 +118,11 @@ fn opener_is_sound() {
 fn updates_are_sound() {
     let mut corpus: Vec<Vec<u8>> = (0..12).map(all_steps).collect();
     corpus.push(vec![1, 0, 0, 0, 5, 0, 0, 133, 0, 0, 7, 0, 0]);
+    // An offer, what there is on its way, a close of either end, and data after it.
+    for end in [0, 128] {
+        let steps =
+            [[5, 0, 0], [2 | end, 255, 255], [7 | end, 0, 7], [128 - end, 1, 0], [14, 0, 0]];
+        corpus.push([vec![1, 7, 0, 10], steps.concat()].concat());
+    }
     run("updates", updates, corpus);
 }

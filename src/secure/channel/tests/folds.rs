@@ -115,6 +115,23 @@ fn an_offer_on_its_way_to_an_end_that_closes_harms_nothing() {
 }
 
 #[test]
+fn whoever_offers_and_closes_still_hears_the_other() {
+    for from in [DIALLER, ACCEPTOR] {
+        let mut pair = pair(NO_LIMIT);
+        pair.ends[from].channel.request_fold();
+        pair.prepare(from);
+        pair.ends[from].channel.close().unwrap();
+        pair.send(1 - from, b"goes on");
+        assert_eq!(pair.ends[from].error, None);
+        assert_eq!(pair.ends[from].received, b"goes on");
+        // Only the direction that is left has moved.
+        let mut epochs = [1, 1];
+        epochs[from] = 0;
+        assert_eq!(pair.epochs(), epochs);
+    }
+}
+
+#[test]
 fn whoever_answers_and_closes_leaves_the_other_direction_folded() {
     let mut pair = pair(NO_LIMIT);
     pair.ends[DIALLER].channel.request_fold();
