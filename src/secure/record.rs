@@ -10,10 +10,12 @@ use std::ops::Range;
 use super::fold::{ANSWER_BYTES, FoldError, OFFER_BYTES};
 use super::frame::{CONTENT_TYPE_BYTES, HEADER_BYTES, Header, RECORD_PAYLOAD_BYTES_MAX, TAG_BYTES};
 use super::rekey::{EMPTY_RUN_RECORDS_MAX, EpochsExhausted, KeyUpdate, Ratchet, Secret};
-use super::suite::{Cipher, Provider, Suite};
+use super::suite::{Provider, Suite};
 
+mod direction;
 mod error;
 
+use direction::Direction;
 pub use error::RecordError;
 
 /// A `KeyUpdate` record on the wire: flag and epoch.
@@ -27,7 +29,7 @@ pub const CONTROL_WIRE_BYTES_MAX: usize =
 
 const KEY_UPDATE_BYTES: usize = 5;
 
-/// Bits of a `KeyUpdate`'"'"'s first byte.
+/// Bits of a `KeyUpdate`'s first byte.
 const ASKS: u8 = 1;
 const FOLDS: u8 = 2;
 const FLAGS_MAX: u8 = ASKS | FOLDS;
@@ -344,69 +346,6 @@ impl Opener {
             return Err(RecordError::NothingButControl);
         }
         Ok(())
-    }
-}
-
-/// What both ends of a direction keep.
-struct Direction {
-    ratchet: Ratchet,
-    provider: Provider,
-    /// One per epoch, never one per record.
-    cipher: Cipher,
-    counter: u64,
-    /// Plaintext bytes under the current key.
-    bytes: u64,
-    closed: bool,
-}
-
-impl Direction {
-    fn new(ratchet: Ratchet) -> Self {
-        let provider = Provider::default();
-        let cipher = Cipher::new(ratchet.suite(), provider, &ratchet.key());
-        Self { ratchet, provider, cipher, counter: 0, bytes: 0, closed: false }
-    }
-
-    fn set_provider(&mut self, provider: Provider) {
-        // A key that is set up already is not set up again.
-        if self.provider == provider {
-            return;
-        }
-        self.provider = provider;
-        self.cipher = Cipher::new(self.ratchet.suite(), provider, &self.ratchet.key());
-    }
-
-    const fn next_nonce(&self) -> Result<(u32, u64), RecordError> {
-        if self.closed {
-            return Err(RecordError::AfterClose);
-        }
-        let limits = self.ratchet.suite().key_limits();
-        if self.counter >= limits.records_hard || self.bytes >= limits.bytes_hard {
-            return Err(RecordError::KeyUsedUp { epoch: self.ratchet.epoch() });
-        }
-        Ok((self.ratchet.epoch(), self.counter))
-    }
-
-    const fn count(&mut self, plaintext_bytes: usize) {
-        self.counter += 1;
-        self.bytes += plaintext_bytes as u64;
-    }
-
-    fn advance(&mut self, folded: Option<&Secret>) -> Result<(), RecordError> {
-        self.ratchet.advance(folded)?;
-        self.cipher = Cipher::new(self.ratchet.suite(), self.provider, &self.ratchet.key());
-        self.counter = 0;
-        self.bytes = 0;
-        Ok(())
-    }
-}
-
-impl std::fmt::Debug for Direction {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Direction")
-            .field("epoch", &self.ratchet.epoch())
-            .field("counter", &self.counter)
-            .field("closed", &self.closed)
-            .finish_non_exhaustive()
     }
 }
 
