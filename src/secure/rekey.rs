@@ -42,7 +42,8 @@ const CONTROL_RUN_MAX: u32 = EMPTY_RUN_RECORDS_MAX - 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RekeyLimits {
     /// Data bytes under one key, at least [`REKEY_BYTES_MIN`]. An epoch never
-    /// holds more: the record that would go beyond is cut.
+    /// holds more: the record that would go beyond comes under the next key, and one
+    /// that is larger than the limit is cut.
     pub bytes: u64,
     /// Data records under one key, at least 1.
     pub records: u64,

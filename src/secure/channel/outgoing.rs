@@ -3,7 +3,7 @@
 use std::io::IoSlice;
 
 use crate::secure::fold::{FoldError, Folds};
-use crate::secure::frame::RECORD_WIRE_BYTES_MAX;
+use crate::secure::frame::{RECORD_PAYLOAD_BYTES_MAX, RECORD_WIRE_BYTES_MAX};
 use crate::secure::record::{CONTROL_WIRE_BYTES_MAX, RecordError, Sealer};
 use crate::secure::rekey::{FutureEpoch, KeyUpdate, RekeyLimits, Schedule};
 use crate::secure::suite::{Provider, Suite};
@@ -118,11 +118,15 @@ impl Outgoing {
         if self.closed {
             return Err(RecordError::AfterClose);
         }
-        if self.schedule.is_due(now_ns) {
+        let key_bytes = usize::try_from(self.schedule.record_bytes_max()).unwrap_or(usize::MAX);
+        let ready_bytes = parts.iter().fold(0usize, |sum, part| sum.saturating_add(part.len()));
+        // A record is not cut for what is left of a key: the cut costs a write more.
+        let record_bytes = ready_bytes.min(RECORD_PAYLOAD_BYTES_MAX).min(key_bytes);
+        if self.schedule.is_due(record_bytes as u64, now_ns) {
             self.update(folds, seen_epoch, now_ns)?;
         }
-        let room_bytes = usize::try_from(self.schedule.room_bytes()).unwrap_or(usize::MAX);
-        let bytes = self.sealer.seal_data(parts, room_bytes, &mut self.buffer)?;
+        let bytes = self.sealer.seal_data(parts, record_bytes, &mut self.buffer)?;
+        debug_assert_eq!(bytes, record_bytes);
         self.records += 1;
         self.schedule.data_sealed(bytes as u64);
         Ok(bytes)

@@ -122,6 +122,17 @@ fn the_least_threshold_is_exact() {
 }
 
 #[test]
+fn a_record_is_not_cut_for_what_is_left_of_a_key() {
+    let mut pair = pair(RekeyLimits { bytes: 100_000, ..NO_LIMIT });
+    for _ in 0..3 {
+        pair.send(DIALLER, &[7; 60_000]);
+    }
+    assert_eq!(pair.epochs(), [2, 0]);
+    let updates = 2;
+    assert_eq!(pair.ends[ACCEPTOR].channel.records_received(), 3 + updates);
+}
+
+#[test]
 fn a_clock_that_jumps_harms_nothing() {
     let mut pair = pair(RekeyLimits { interval_ms: 10, fold_interval_ms: 50, ..NO_LIMIT });
     let jumps = [1_000_000, 0, u64::MAX, 5, u64::MAX - 1, u64::MAX / 2, 1];

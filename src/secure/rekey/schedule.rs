@@ -84,9 +84,10 @@ impl Schedule {
         self.control_run < CONTROL_RUN_MAX
     }
 
-    /// Whether a limit is reached, so that an update goes before the next data.
-    pub const fn is_due(&self, now_ns: u64) -> bool {
-        self.data_bytes >= self.limits.bytes
+    /// Whether an update goes before the next record, which has so many bytes.
+    pub const fn is_due(&self, record_bytes: u64, now_ns: u64) -> bool {
+        debug_assert!(record_bytes <= self.record_bytes_max());
+        self.data_bytes + record_bytes > self.limits.bytes
             || self.data_records >= self.limits.records
             || (age_ms(now_ns, self.epoch_began_ns) >= self.limits.interval_ms
                 && self.data_records > 0)
@@ -104,9 +105,9 @@ impl Schedule {
         self.fold_requested
     }
 
-    /// Data bytes that this epoch has room for.
-    pub const fn room_bytes(&self) -> u64 {
-        self.limits.bytes.saturating_sub(self.data_bytes)
+    /// Data bytes that one record may have: all that one key may seal.
+    pub const fn record_bytes_max(&self) -> u64 {
+        self.limits.bytes
     }
 
     /// A record with so many data bytes was sealed.

@@ -28,7 +28,7 @@ fn keys_follow_the_documented_derivation() {
 #[test]
 fn a_schedule_never_asks_more_of_a_key_than_its_suite_allows() {
     let most = RekeyLimits { bytes: u64::MAX, records: u64::MAX, ..LIMITS };
-    assert_eq!(Schedule::new(most, KEY, 0).room_bytes(), KEY.bytes_soft);
+    assert_eq!(Schedule::new(most, KEY, 0).record_bytes_max(), KEY.bytes_soft);
 }
 
 #[test]
@@ -42,24 +42,23 @@ fn the_last_epoch_is_the_last() {
 #[test]
 fn each_limit_alone_makes_an_update_due() {
     let mut schedule = Schedule::new(LIMITS, KEY, 0);
+    assert!(!schedule.is_due(100_000, 0), "a key seals all that it may");
     schedule.data_sealed(99_999);
-    assert!(!schedule.is_due(0));
-    assert_eq!(schedule.room_bytes(), 1);
-    schedule.data_sealed(1);
-    assert!(schedule.is_due(0), "bytes");
+    assert!(!schedule.is_due(1, 0));
+    assert!(schedule.is_due(2, 0), "bytes");
 
     schedule.update_sealed(5 * MS);
     for _ in 0..3 {
-        assert!(!schedule.is_due(5 * MS));
+        assert!(!schedule.is_due(1, 5 * MS));
         schedule.data_sealed(1);
     }
-    assert!(schedule.is_due(5 * MS), "records");
+    assert!(schedule.is_due(1, 5 * MS), "records");
 
     schedule.update_sealed(5 * MS);
-    assert!(!schedule.is_due(100 * MS), "an unused key may grow old");
+    assert!(!schedule.is_due(1, 100 * MS), "an unused key may grow old");
     schedule.data_sealed(1);
-    assert!(!schedule.is_due(15 * MS - 1));
-    assert!(schedule.is_due(15 * MS), "time");
+    assert!(!schedule.is_due(1, 15 * MS - 1));
+    assert!(schedule.is_due(1, 15 * MS), "time");
     assert_eq!(schedule.urgent(), None, "a limit waits for data");
 }
 
@@ -72,7 +71,7 @@ fn limits_have_a_minimum() {
     RekeyLimits { records: 0, ..RekeyLimits::default() }.check().unwrap_err();
     RekeyLimits { interval_ms: 0, ..RekeyLimits::default() }.check().unwrap_err();
     let zero = RekeyLimits { bytes: 0, records: 0, interval_ms: 0, fold_interval_ms: 0 };
-    assert_eq!(Schedule::new(zero, KEY, 0).room_bytes(), REKEY_BYTES_MIN);
+    assert_eq!(Schedule::new(zero, KEY, 0).record_bytes_max(), REKEY_BYTES_MIN);
 }
 
 /// Two schedules with the updates between them, in order.
