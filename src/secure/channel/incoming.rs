@@ -11,7 +11,9 @@ use crate::secure::suite::Provider;
 /// the next header, so that little has to be moved to make room for the next.
 const READ_AHEAD_BYTES: usize = 64 * 1024;
 
-/// One record and the header that tells how much to read next.
+/// One record and the header that tells how much to read next. It is this large from
+/// the first large record on, for most sessions see none before they end or idle, and
+/// clearing half a MiB would be a tenth of a handshake.
 const BUFFER_BYTES: usize = RECORD_WIRE_BYTES_MAX + HEADER_BYTES;
 
 pub(super) struct Incoming {
@@ -33,7 +35,7 @@ impl Incoming {
     pub(super) fn new(opener: Opener) -> Self {
         Self {
             opener,
-            buffer: vec![0; BUFFER_BYTES],
+            buffer: vec![0; READ_AHEAD_BYTES],
             start: 0,
             filled: 0,
             record: 0,
@@ -147,6 +149,9 @@ impl Incoming {
             self.filled -= keep;
             self.start -= keep;
             self.plain = self.plain.start.saturating_sub(keep)..self.plain.end.saturating_sub(keep);
+        }
+        if self.start + wanted_bytes > self.buffer.len() {
+            self.buffer.resize(BUFFER_BYTES, 0);
         }
         let limit = (self.start + wanted_bytes).min(self.buffer.len());
         &mut self.buffer[self.filled..limit]
