@@ -10,7 +10,7 @@ use std::ops::Range;
 use super::fold::{ANSWER_BYTES, FoldError, OFFER_BYTES};
 use super::frame::{CONTENT_TYPE_BYTES, HEADER_BYTES, Header, RECORD_PAYLOAD_BYTES_MAX, TAG_BYTES};
 use super::rekey::{EMPTY_RUN_RECORDS_MAX, EpochsExhausted, KeyUpdate, Ratchet, Secret};
-use super::suite::{Provider, Suite};
+use super::suite::{Cipher, Provider, Suite};
 
 mod direction;
 mod error;
@@ -190,17 +190,34 @@ impl Sealer {
         out.extend_from_slice(&associated);
         let plaintext_start = out.len();
         out.push(content);
-        let mut rest = payload_bytes;
-        for part in parts {
-            let taken = part.len().min(rest);
-            out.extend_from_slice(&part[..taken]);
-            rest -= taken;
-        }
-        let tag = self.0.cipher.seal(header.nonce(), &associated, &mut out[plaintext_start..]);
-        out.extend_from_slice(&tag);
+        let far = gather(&self.0.cipher, parts, payload_bytes, out);
+        let near_end = out.len();
+        out.resize(near_end + far.len() + TAG_BYTES, 0);
+        let (near, far_and_tag) = out[plaintext_start..].split_at_mut(near_end - plaintext_start);
+        self.0.cipher.seal_gathered(header.nonce(), &associated, near, far, far_and_tag);
         self.0.count(CONTENT_TYPE_BYTES + payload_bytes);
         Ok(payload_bytes)
     }
+}
+
+/// Appends the first bytes of `parts`, so many, to `out`; all but the last part when the
+/// cipher takes that from where it lies: it is returned.
+fn gather<'a>(
+    cipher: &Cipher,
+    parts: &'a [IoSlice<'_>],
+    bytes: usize,
+    out: &mut Vec<u8>,
+) -> &'a [u8] {
+    let mut rest = bytes;
+    for part in parts {
+        let taken = &part[..part.len().min(rest)];
+        rest -= taken.len();
+        if rest == 0 && cipher.seals_from_afar(taken.len()) {
+            return taken;
+        }
+        out.extend_from_slice(taken);
+    }
+    &[]
 }
 
 /// What a record said.

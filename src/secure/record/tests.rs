@@ -185,6 +185,34 @@ fn large_writes_are_cut_to_records() {
     assert!(matches!(opener.open(&mut record), Ok(Opened::Data(range)) if range.len() == sealed));
 }
 
+/// Small parts are copied and large ones sealed from where they lie; nobody can tell.
+#[test]
+fn a_record_is_the_same_from_any_parts() {
+    let plain: Vec<u8> = (0..100_000u32).map(|at| at.to_le_bytes()[0]).collect();
+    for suite in Suite::ALL {
+        let seal = |parts: &[&[u8]], bytes_max| {
+            let mut sealer = Sealer::new(suite, Secret::new([7; SECRET_BYTES]));
+            let parts: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
+            let (mut record, mut more) = (Vec::new(), Vec::new());
+            let bytes = sealer.seal_data(&parts, bytes_max, &mut record).unwrap();
+            // The key is where it was after the record, too.
+            sealer.seal_data(&[IoSlice::new(b"next")], usize::MAX, &mut more).unwrap();
+            (bytes, record, more)
+        };
+        for bytes_max in [1, 500, 1_023, 1_024, 1_025, 20_000, usize::MAX] {
+            let small: Vec<&[u8]> = plain.chunks(100).collect();
+            let wanted = seal(&small, bytes_max);
+            let (head, rest) = plain.split_at(9);
+            let (middle, tail) = rest.split_at(50_000);
+            for parts in
+                [&[&plain[..]][..], &[head, rest], &[head, rest, &[]], &[head, middle, tail]]
+            {
+                assert!(seal(parts, bytes_max) == wanted, "{suite:?}, {bytes_max} bytes");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_key_is_used_up_at_both_ends() {
     for suite in Suite::ALL {

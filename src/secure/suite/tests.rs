@@ -126,6 +126,33 @@ proptest! {
         prop_assert_eq!(one, other);
     }
 
+    /// Gathered from two places, a text is sealed as it is in one.
+    #[test]
+    fn gathered_is_the_same(
+        suite in prop::sample::select(Suite::ALL.to_vec()),
+        key: [u8; 32],
+        nonce: [u8; NONCE_BYTES],
+        associated in prop::collection::vec(any::<u8>(), 0..40),
+        near in prop::collection::vec(any::<u8>(), 0..300),
+        far in prop::collection::vec(any::<u8>(), 0..70_000),
+    ) {
+        for cipher in ciphers(suite, &key) {
+            let mut whole = [&near[..], &far].concat();
+            let tag = cipher.seal(nonce, &associated, &mut whole);
+            let takes = cipher.seals_from_afar(far.len());
+            prop_assert!(takes || suite == Suite::ChaCha20Poly1305 || far.len() < 1024);
+            let (mut near, far) = if takes {
+                (near.clone(), &far[..])
+            } else {
+                ([&near[..], &far].concat(), &[][..])
+            };
+            let mut far_and_tag = vec![0x55; far.len() + TAG_BYTES];
+            cipher.seal_gathered(nonce, &associated, &mut near, far, &mut far_and_tag);
+            let gathered = [near, far_and_tag].concat();
+            prop_assert!(gathered == [&whole[..], &tag].concat(), "other bytes");
+        }
+    }
+
     /// A tag that does not fit leaves nothing of the plaintext, whoever opens.
     #[test]
     fn a_forged_text_gives_nothing(
