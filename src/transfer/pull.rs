@@ -189,7 +189,7 @@ async fn run(
     }
     drop(parts);
     let blake3 = sink.commit().await?;
-    Ok(Pulled { bytes, lanes, blake3, ..pace.done(clock::now_ns()) })
+    Ok(pace.done(clock::now_ns(), bytes, lanes, blake3))
 }
 
 /// The bytes of a file, in order.
@@ -252,12 +252,11 @@ impl Pace {
         self.last_ns = now_ns;
     }
 
-    /// The times; the rest is not known here.
-    fn done(self, now_ns: u64) -> Pulled {
+    fn done(self, now_ns: u64, bytes: u64, lanes: usize, blake3: Option<blake3::Hash>) -> Pulled {
         Pulled {
-            bytes: 0,
-            lanes: 0,
-            blake3: None,
+            bytes,
+            lanes,
+            blake3,
             wall_ns: now_ns.saturating_sub(self.start_ns),
             first_byte_ns: self.first_ns.map_or(0, |first_ns| first_ns - self.start_ns),
             gap_ns_max: self.gap_ns_max,

@@ -23,7 +23,7 @@ pub(super) struct Lane {
 impl Client {
     /// Speaks HTTP/2 over `io`, a further connection of the session, as long as
     /// `handle` says that it is up. Pushes use it from its first fold on, so that
-    /// change of keys is nobody's else.
+    /// this change of keys is in none of them.
     ///
     /// # Errors
     /// As [`Client::over`], and when the fold is not complete in time.
@@ -34,10 +34,16 @@ impl Client {
         let endpoint = limits::lane_endpoint();
         let channel = over(endpoint, io, &self.peer, self.deadlines.unary_ms).await?;
         let deadline = Duration::from_millis(self.deadlines.unary_ms);
-        timeout(deadline, handle.folds_beyond(0)).await.map_err(|_| FetchError::Unreachable {
-            peer: self.peer.to_string(),
-            reason: "a lane agreed on no fresh keys in time".to_owned(),
-        })?;
+        let folded = async {
+            tokio::select! {
+                () = handle.folds_beyond(0) => true,
+                () = handle.closed() => false,
+            }
+        };
+        if timeout(deadline, folded).await != Ok(true) {
+            let reason = "a lane ended before its first fold, or was too slow with it".to_owned();
+            return Err(FetchError::Unreachable { peer: self.peer.to_string(), reason });
+        }
         self.lanes().push(Lane { channel, handle });
         Ok(())
     }
