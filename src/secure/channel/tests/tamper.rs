@@ -254,15 +254,15 @@ fn a_stream_that_is_cut_at_any_byte_is_caught() {
 fn reflected_records_are_caught() {
     for suite in SUITES {
         untouched(suite);
-        for record in 0..RECORDS.len() {
+        for (record, name) in RECORDS.iter().enumerate() {
             let outcome = session(suite, 5, Mischief::Reflect(record), &[]);
             let error = outcome.deaf.expect("nobody noticed");
             let expected =
                 matches!(error, RecordError::Forged { .. } | RecordError::OutOfOrder { .. });
-            assert!(expected, "{}: {error:?}", RECORDS[record]);
+            assert!(expected, "{name}: {error:?}");
             // It says nothing more, not even that it is over.
             let close = RECORDS.len() - 1;
-            assert_eq!(outcome.end.is_ok(), record == close, "{}", RECORDS[record]);
+            assert_eq!(outcome.end.is_ok(), record == close, "{name}");
         }
     }
 }

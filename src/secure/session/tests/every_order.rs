@@ -12,6 +12,7 @@ use loom::thread;
 use wishes::Wishes;
 
 /// The same source as the product's, over `sync` of this module.
+#[allow(clippy::duplicate_mod, reason = "that is what it is for")]
 #[path = "../wishes.rs"]
 mod wishes;
 
