@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use futures::StreamExt as _;
+use futures::future::join_all;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -181,11 +182,15 @@ impl Daemon {
             tracing::error!(%error, "the mount stays behind");
         }
         let peers = self.core.peers.all();
-        futures::future::join_all(peers.iter().map(|peer| peer.close())).await;
+        join_all(peers.iter().map(|peer| peer.close())).await;
         self.core.stop.send_replace(true);
         let ended = async { while self.servers.join_next().await.is_some() {} };
         if timeout(CLOSE_DEADLINE, ended).await.is_err() {
             tracing::warn!("sessions are still in use and are cut off");
+            // The connections have tasks of their own, which outlive the servers'. A peer
+            // that is forgotten is told good-bye, as far as it listens.
+            let names: Vec<String> = peers.iter().map(|peer| peer.entry().name.clone()).collect();
+            join_all(names.iter().map(|name| self.core.remove_peer(name))).await;
         }
     }
 

@@ -17,6 +17,7 @@ use crate::secure::{Provider, RekeyLimits, SuiteChoice};
 mod capture;
 mod forgotten;
 mod lanes;
+mod stopping;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
