@@ -119,3 +119,16 @@ async fn a_peer_that_leaves_in_the_middle_is_a_truncation() {
     assert_eq!(record_error(&error), RecordError::Truncated);
     peers_are_untouched(&daemon, &mut sessions).await;
 }
+
+#[tokio::test]
+async fn a_peer_that_never_closes_holds_up_nobody() {
+    let (daemon, mut sessions) = Daemon::start().await;
+    let (dialled, accepted) = tokio::join!(daemon.dial(), sessions.next());
+    let (mut dialled, mut accepted) = (dialled.unwrap(), accepted.unwrap());
+    // Said and done, though nothing comes back.
+    accepted.shutdown().await.unwrap();
+    assert!(accepted.write_all(b"more").await.is_err());
+    peers_are_untouched(&daemon, &mut sessions).await;
+    drop(accepted);
+    assert_eq!(dialled.read(&mut [0]).await.unwrap(), 0, "the end is authentic");
+}

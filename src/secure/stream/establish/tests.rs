@@ -1,4 +1,6 @@
-use tokio::io::{DuplexStream, duplex};
+use tokio::io::{DuplexStream, ReadHalf, WriteHalf, duplex, split};
+use tokio::sync::mpsc;
+use tokio::time::sleep_until;
 
 use super::*;
 use crate::secure::handshake::Refusal;
@@ -192,4 +194,64 @@ async fn a_hang_up_in_the_middle_is_an_error() {
     drop(b);
     let error = ends.accept(a).await.unwrap_err().error;
     assert!(matches!(error, HandshakeError::Closed), "{error}");
+}
+
+const HALF_RTT: Duration = Duration::from_millis(100);
+
+/// Carries bytes one way; what it reads at once comes out at once, half a round trip later.
+fn delay(mut from: ReadHalf<DuplexStream>, mut to: WriteHalf<DuplexStream>) {
+    let (under_way, mut arriving) = mpsc::channel::<(Instant, Vec<u8>)>(64);
+    tokio::spawn(async move {
+        let mut bytes = [0; WIRE_BYTES];
+        while let Ok(count @ 1..) = from.read(&mut bytes).await {
+            let due = Instant::now() + HALF_RTT;
+            if under_way.send((due, bytes[..count].to_vec())).await.is_err() {
+                return;
+            }
+        }
+    });
+    tokio::spawn(async move {
+        while let Some((due, bytes)) = arriving.recv().await {
+            sleep_until(due).await;
+            if to.write_all(&bytes).await.is_err() {
+                return;
+            }
+        }
+    });
+}
+
+/// The two ends of a connection that is a round trip long.
+fn far_apart() -> [DuplexStream; 2] {
+    let (here, near_here) = duplex(WIRE_BYTES);
+    let (there, near_there) = duplex(WIRE_BYTES);
+    let (from_here, to_here) = split(near_here);
+    let (from_there, to_there) = split(near_there);
+    delay(from_here, to_there);
+    delay(from_there, to_here);
+    [here, there]
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_request_leaves_after_one_round_trip() {
+    let ends = Ends::new();
+    let [here, there] = far_apart();
+    let began = Instant::now();
+    // Timers are late by less than a millisecond each.
+    let ways = || began.elapsed().as_millis() / HALF_RTT.as_millis();
+    let dials = async {
+        let mut dialled = ends.connect(here, ends.listener.id()).await.unwrap();
+        assert_eq!(ways(), 2, "there and back, after those of TCP");
+        dialled.write_all(b"request").await.unwrap();
+        dialled.flush().await.unwrap();
+        dialled
+    };
+    let accepts = async {
+        let mut accepted = ends.accept(there).await.unwrap();
+        let mut heard = [0; 7];
+        accepted.read_exact(&mut heard).await.unwrap();
+        assert_eq!(&heard, b"request");
+        assert_eq!(ways(), 3, "the request waits for nothing more");
+        accepted
+    };
+    tokio::join!(dials, accepts);
 }
