@@ -26,6 +26,7 @@ impl KeyPair {
         self.public.to_bytes()
     }
 
+    /// As the function of that name.
     pub(super) fn agree(&self, public: &[u8; KEY_BYTES]) -> Option<Zeroizing<[u8; KEY_BYTES]>> {
         agree(&self.secret, public)
     }
@@ -111,7 +112,7 @@ impl Dh for NoiseDh {
 
     fn dh(&self, public: &[u8], shared: &mut [u8]) -> Result<(), snow::Error> {
         let public = public.first_chunk().ok_or(snow::Error::Dh)?;
-        // Without the public key, which takes half as long again.
+        // No key pair: its public key is a multiplication that nobody asks for here.
         let secret = StaticSecret::from(*self.secret);
         let agreed = agree(&secret, public).ok_or(snow::Error::Dh)?;
         shared[..KEY_BYTES].copy_from_slice(agreed.as_slice());

@@ -192,6 +192,7 @@ impl Sealer {
         out.push(content);
         let far = gather(&self.0.cipher, parts, payload_bytes, out);
         let near_end = out.len();
+        // Cleared only to be written over: without `unsafe` a Vec has no other room.
         out.resize(near_end + far.len() + TAG_BYTES, 0);
         let (near, far_and_tag) = out[plaintext_start..].split_at_mut(near_end - plaintext_start);
         self.0.cipher.seal_gathered(header.nonce(), &associated, near, far, far_and_tag);

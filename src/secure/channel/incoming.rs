@@ -11,9 +11,8 @@ use crate::secure::suite::Provider;
 /// the next header, so that little has to be moved to make room for the next.
 const READ_AHEAD_BYTES: usize = 64 * 1024;
 
-/// One record and the header that tells how much to read next. It is this large from
-/// the first large record on, for most sessions see none before they end or idle, and
-/// clearing half a MiB would be a tenth of a handshake.
+/// One record and the header that tells how much to read next. The buffer is this large
+/// from the first large record on: a session that never sees one has no use for it.
 const BUFFER_BYTES: usize = RECORD_WIRE_BYTES_MAX + HEADER_BYTES;
 
 pub(super) struct Incoming {

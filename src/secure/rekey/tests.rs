@@ -46,6 +46,8 @@ fn each_limit_alone_makes_an_update_due() {
     schedule.data_sealed(99_999);
     assert!(!schedule.is_due(1, 0));
     assert!(schedule.is_due(2, 0), "bytes");
+    schedule.data_sealed(1);
+    assert!(schedule.is_due(1, 0), "a key that is used up");
 
     schedule.update_sealed(5 * MS);
     for _ in 0..3 {

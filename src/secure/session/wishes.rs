@@ -1,7 +1,7 @@
 //! What handles ask of a stream, and the waking of whoever carries it out.
 //!
-//! All that tasks change together, but for counters. The tests try it in every order
-//! that the memory model allows: for that, the primitives come from a module beside.
+//! The tests try all orders of its steps that the memory model allows: for that, the
+//! primitives come from a module beside.
 
 use std::task::Waker;
 

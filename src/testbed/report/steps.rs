@@ -65,7 +65,7 @@ fn mode(transfer: &TransferResult) -> String {
     let name = transfer.mode.name();
     let chunk = bytes(transfer.chunk_bytes.into());
     match (transfer.depth, transfer.lanes) {
-        (0, 0 | 1) => format!("{name} ({chunk})"),
+        (0, 1) => format!("{name} ({chunk})"),
         (0, lanes) => format!("{name} ({chunk}, {lanes} lanes)"),
         (depth, _) => format!("{name} ({chunk} x{depth})"),
     }

@@ -61,7 +61,9 @@ impl Stage {
             rtt_ns: link.rtt_measured_us * 1_000,
             wall_ns: done.wall_ns,
         };
-        let spans = self.spans(plan, &trace, done.lanes).await?;
+        // A peer that does not tell had one.
+        let lanes = done.lanes.max(1);
+        let spans = self.spans(plan, &trace, lanes).await?;
         let layers = spans.map(|spans| LayerTable::of(&spans, &facts)).transpose();
         let layers = layers.map_err(|error| ScenarioError::NoTrace {
             step: plan.name.clone(),
@@ -75,7 +77,7 @@ impl Stage {
             bytes: done.bytes,
             chunk_bytes: done.chunk_bytes,
             depth: done.depth,
-            lanes: done.lanes.max(1),
+            lanes,
             wall_ns: done.wall_ns,
             first_byte_ns: done.first_byte_ns,
             gap_ns_max: done.gap_ns_max,
@@ -274,8 +276,7 @@ fn has_both_ends(plan: &TransferPlan, lanes: u32, trace: &Trace) -> bool {
         TransferMode::Push | TransferMode::RequestResponse => names::span::TRANSFER_PULL,
     };
     let count = |name: &str| trace.values().filter(|span| span.name == name).count();
-    count(reader) > 0
-        && count(names::span::TRANSFER_CALL) >= usize::try_from(lanes.max(1)).unwrap_or(1)
+    count(reader) > 0 && count(names::span::TRANSFER_CALL) >= lanes as usize
 }
 
 fn pattern(plan: &TransferPlan, done: &TransferDone) -> Pattern {

@@ -38,17 +38,6 @@ fn a_step_that_the_peer_cannot_do() {
     }
 }
 
-/// The daemon's own parts are 512 KiB: 2 MiB are two parts for two streams.
-#[test]
-fn a_file_that_is_too_small_for_its_lanes() {
-    let steps = Where::Process.step("push", "mode: push, lanes: 8,");
-    let world = World::new(Where::Process, Peer::Dropd, "{ rtt: 0ms }", &steps, &[]);
-    let ended = world.run().finish();
-    let reasons = ended.result(1)["reasons"].to_string();
-    assert!(reasons.contains("8 lanes were to share the transfer, it had 2"), "{reasons}");
-    ended.assert_nothing_left();
-}
-
 #[test]
 fn a_mount_that_the_peer_does_not_make() {
     if !has(Need::Fuse) {

@@ -59,7 +59,19 @@ pub(super) fn over_lanes(place: Where) {
             "{step}"
         );
         assert!(step["layers"].is_object(), "{step}");
+        assert!(step["before"].is_object(), "{step}");
         assert_eq!(step["before"], step["after"], "a new lane's fold is none of the step: {step}");
     }
+    ended.assert_nothing_left();
+}
+
+/// The daemon's own parts are 512 KiB: 2 MiB are two parts for two streams.
+#[test]
+fn a_file_that_is_too_small_for_its_lanes() {
+    let steps = Where::Process.step("push", "mode: push, lanes: 8,");
+    let world = World::new(Where::Process, Peer::Dropd, "{ rtt: 0ms }", &steps, &[]);
+    let ended = world.run().finish();
+    let reasons = ended.result(1)["reasons"].to_string();
+    assert!(reasons.contains("8 lanes were to share the transfer, it had 2"), "{reasons}");
     ended.assert_nothing_left();
 }

@@ -24,8 +24,10 @@ async fn way_to(daemon: &Daemon) -> (String, oneshot::Sender<Meddling>) {
         let (mut here, _) = listener.accept().await.unwrap();
         let mut there = TcpStream::connect(daemon).await.unwrap();
         let meddling = tokio::select! {
-            _ = tokio::io::copy_bidirectional(&mut here, &mut there) => return,
+            // First: what the peer says after that must not pass any more.
+            biased;
             meddling = told => meddling,
+            _ = tokio::io::copy_bidirectional(&mut here, &mut there) => return,
         };
         match meddling {
             Ok(Meddling::Say(bytes)) => {

@@ -45,7 +45,8 @@ const DATA: [&[u8]; 4] = [b"first", b"later", b"third", b"final"];
 struct Outcome {
     received: Vec<u8>,
     end: Result<(), RecordError>,
-    /// Why the dialling end hears nothing more.
+    /// What came out at the dialling end, and why it hears nothing more.
+    echo: Vec<u8>,
     deaf: Option<RecordError>,
     records: Vec<Vec<u8>>,
 }
@@ -144,7 +145,8 @@ fn session(suite: SuiteChoice, seed: u64, mischief: Mischief, other: &[Vec<u8>])
     let end = way.pair.ends[ACCEPTOR].hang_up();
     let received = std::mem::take(&mut way.pair.ends[ACCEPTOR].received);
     let deaf = way.pair.ends[DIALLER].error;
-    Outcome { received, end, deaf, records: way.records }
+    let echo = std::mem::take(&mut way.pair.ends[DIALLER].received);
+    Outcome { received, end, echo, deaf, records: way.records }
 }
 
 fn untouched(suite: SuiteChoice) -> Vec<Vec<u8>> {
@@ -251,15 +253,31 @@ fn a_stream_that_is_cut_at_any_byte_is_caught() {
 }
 
 #[test]
-fn reflected_records_are_caught() {
+fn reflected_data_is_caught_at_both_ends() {
     for suite in SUITES {
-        untouched(suite);
+        let mut pair = Pair::new(suite, NO_LIMIT, 7);
+        for from in [DIALLER, ACCEPTOR] {
+            pair.write(from, b"to you");
+            let record = pair.ends[from].channel.output().to_vec();
+            pair.ends[from].wire.extend(&record);
+            pair.deliver(from, usize::MAX);
+            let error = pair.ends[from].error.unwrap();
+            assert!(matches!(error, RecordError::Forged { epoch: 0, counter: 1 }), "{error:?}");
+            assert!(pair.ends[from].received.is_empty());
+        }
+    }
+}
+
+#[test]
+fn reflected_records_of_every_type_are_caught() {
+    for suite in SUITES {
         for (record, name) in RECORDS.iter().enumerate() {
             let outcome = session(suite, 5, Mischief::Reflect(record), &[]);
             let error = outcome.deaf.expect("nobody noticed");
             let expected =
                 matches!(error, RecordError::Forged { .. } | RecordError::OutOfOrder { .. });
             assert!(expected, "{name}: {error:?}");
+            assert_eq!(outcome.echo, b"", "{name}");
             // It says nothing more, not even that it is over.
             let close = RECORDS.len() - 1;
             assert_eq!(outcome.end.is_ok(), record == close, "{name}");

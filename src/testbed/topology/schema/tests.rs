@@ -292,3 +292,9 @@ fn the_schema_takes_what_the_decoder_takes() {
         assert!(!takes(&schema, &tree_of(wrong), &schema), "{wrong}");
     }
 }
+
+#[test]
+fn a_step_may_ask_for_the_lanes_that_a_daemon_has() {
+    let lanes_max = u64::from(crate::secure::lane::LANES_MAX);
+    assert_eq!(crate::testbed::topology::defaults::LANES_MAX, lanes_max);
+}
