@@ -191,12 +191,11 @@ impl Responder {
         self.remote
     }
 
-    /// Answers: the body of the second message, and the session unless it refuses.
-    /// Work and length are the same when the peer is not `welcome`.
+    /// Answers; work and length are the same when the peer is not `welcome`.
     ///
     /// # Errors
     /// When the system has no randomness.
-    pub fn answer(mut self, welcome: bool) -> Result<(Verdict, Vec<u8>), HandshakeError> {
+    pub fn answer(mut self, welcome: bool) -> Result<Answered, HandshakeError> {
         let mut random = Zeroizing::new([0; SECRET_BYTES]);
         (self.entropy)(random.as_mut_slice())?;
         let (ciphertext, kem) = encapsulate(&self.kem_key, random.as_slice());
@@ -206,18 +205,26 @@ impl Responder {
             Err(reason) => Answer::Refused(reason),
         };
         let body = write(&mut self.noise, &answer.encode())?;
-        // The suite of a refusal is nobody's: its keys are dropped.
+        // The suite of a refusal is nobody's: its keys serve nothing.
         let suite = chosen.unwrap_or(Suite::ChaCha20Poly1305);
         let [forth, back, session, lanes] = derive(&mut self.noise, &kem, suite);
         let lanes = Tickets::derive(suite, &lanes.0);
         let (remote, send, receive) = (self.remote, back, forth);
         let established = Established { remote, suite, send, receive, session, lanes };
-        Ok((chosen.map(|_| established), body))
+        Ok(Answered { body, refusal: chosen.err(), established })
     }
 }
 
-/// A session, or why there is none.
-pub type Verdict = Result<Established, Refusal>;
+/// The accepting end's answer.
+#[derive(Debug)]
+pub struct Answered {
+    /// Body of the second message.
+    pub body: Vec<u8>,
+    /// Why there is no session, if it says so.
+    pub refusal: Option<Refusal>,
+    /// The session; when refused, keys that serve to say as much as an acceptance does.
+    pub established: Established,
+}
 
 impl std::fmt::Debug for Responder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -9,7 +9,7 @@
 //! of what follows the handshake.
 
 use super::message::{self, Type};
-use super::{Established, HandshakeError, Initiator, Local, PeerId, Refusal, Responder};
+use super::{Established, HandshakeError, Initiator, Local, PeerId, Responder};
 use crate::secure::channel::Channel;
 use crate::secure::fold::Folds;
 use crate::secure::frame::{CONTENT_TYPE_BYTES, HEADER_BYTES, TAG_BYTES};
@@ -235,18 +235,15 @@ impl<'a> Dialogue<'a> {
         let responder = Responder::read(self.local, body)?;
         let remote = responder.remote();
         let peer_name = self.known.and_then(|known| known(&remote));
-        let (verdict, body) = responder.answer(peer_name.is_some())?;
-        self.output = message::encode(Type::Respond, &body);
-        match (verdict, peer_name) {
-            (Ok(established), Some(peer_name)) => {
-                let mut keys = Keys::new(established, Side::Accepted, peer_name);
-                keys.confirm(&mut self.output)?;
-                Ok(keys)
-            }
-            (verdict, _) => {
-                let reason = verdict.err().unwrap_or(Refusal::UnknownPeer);
-                Err(HandshakeError::Refuses { remote, reason })
-            }
+        let answered = responder.answer(peer_name.is_some())?;
+        self.output = message::encode(Type::Respond, &answered.body);
+        let peer_name = peer_name.unwrap_or_default();
+        let mut keys = Keys::new(answered.established, Side::Accepted, peer_name);
+        // Also behind a refusal: who only sees the bytes cannot tell one from the other.
+        keys.confirm(&mut self.output)?;
+        match answered.refusal {
+            None => Ok(keys),
+            Some(reason) => Err(HandshakeError::Refuses { remote, reason }),
         }
     }
 }

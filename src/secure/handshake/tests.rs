@@ -9,8 +9,9 @@ fn local(identity: &Identity) -> Local<'_> {
 }
 
 fn accept(responder: Responder) -> (Established, Vec<u8>) {
-    let (verdict, body) = responder.answer(true).unwrap();
-    (verdict.unwrap(), body)
+    let answered = responder.answer(true).unwrap();
+    assert_eq!(answered.refusal, None);
+    (answered.established, answered.body)
 }
 
 fn pair() -> (Identity, Identity) {
@@ -98,25 +99,25 @@ fn short_messages_are_errors() {
 }
 
 /// What the responder makes of this payload of a first message.
-fn offered(payload: &[u8]) -> Result<Verdict, HandshakeError> {
+fn offered(payload: &[u8]) -> Result<Option<Refusal>, HandshakeError> {
     let (a, b) = pair();
     let remote = b.id();
     let builder = local(&a).noise().unwrap().remote_public_key(remote.as_bytes()).unwrap();
     let mut noise = builder.build_initiator().unwrap();
     let body = write(&mut noise, payload).unwrap();
-    Ok(Responder::read(local(&b), &body)?.answer(true).unwrap().0)
+    Ok(Responder::read(local(&b), &body)?.answer(true).unwrap().refusal)
 }
 
 #[test]
 fn what_we_do_not_have_is_refused_and_nonsense_is_an_error() {
     let kem_key = [0; KEM_KEY_BYTES];
     let with_key = |names: &[u8]| offered(&[names, &kem_key].concat());
-    assert!(with_key(&[1, 1, 1, 1]).unwrap().is_ok());
-    assert!(with_key(&[2, 9, 1, 3, 9, 1, 2]).unwrap().is_ok(), "the unknown is passed over");
-    assert_eq!(with_key(&[1, 2, 1, 1]).unwrap().unwrap_err(), Refusal::Version);
-    assert_eq!(with_key(&[0, 1, 1]).unwrap().unwrap_err(), Refusal::Version);
-    assert_eq!(with_key(&[1, 1, 1, 0xee]).unwrap().unwrap_err(), Refusal::Suite);
-    assert_eq!(with_key(&[1, 1, 0]).unwrap().unwrap_err(), Refusal::Suite);
+    assert!(with_key(&[1, 1, 1, 1]).unwrap().is_none());
+    assert!(with_key(&[2, 9, 1, 3, 9, 1, 2]).unwrap().is_none(), "the unknown is passed over");
+    assert_eq!(with_key(&[1, 2, 1, 1]).unwrap(), Some(Refusal::Version));
+    assert_eq!(with_key(&[0, 1, 1]).unwrap(), Some(Refusal::Version));
+    assert_eq!(with_key(&[1, 1, 1, 0xee]).unwrap(), Some(Refusal::Suite));
+    assert_eq!(with_key(&[1, 1, 0]).unwrap(), Some(Refusal::Suite));
     for nonsense in [&[][..], &[1], &[1, 1], &[1, 1, 1, 1, 0, 0], &[200, 1]] {
         assert!(matches!(offered(nonsense), Err(HandshakeError::Malformed)));
     }
@@ -131,7 +132,7 @@ fn a_refusal_is_as_long_as_an_answer() {
     let (initiator, hello) = start(&a, &b);
     let body = |welcome| {
         let responder = Responder::read(local(&b), &hello).unwrap();
-        responder.answer(welcome).unwrap().1
+        responder.answer(welcome).unwrap().body
     };
     let refusal = body(false);
     assert_eq!(refusal.len(), body(true).len());

@@ -1,4 +1,5 @@
 use super::*;
+use crate::secure::Refusal;
 use crate::secure::channel::pair::{
     ACCEPTOR, DIALLER, NO_LIMIT, feed, handshake, identities, local, reseed,
 };
@@ -134,20 +135,99 @@ fn a_confirmation_that_says_more_is_no_confirmation() {
 }
 
 #[test]
-fn a_peer_that_was_removed_is_as_unknown_as_a_stranger() {
+fn a_refusal_is_as_long_as_an_acceptance_and_a_removed_peer_is_a_stranger() {
     reseed(6);
     let identities = identities();
-    let nobody = |_: &PeerId| None;
+    let dialler = identities[DIALLER].id();
+    let nobody: Box<Known> = Box::new(|_| None);
+    let known: Box<Known> = Box::new(move |id| (*id == dialler).then(|| "dialler".to_owned()));
+    let stranger = Identity::generate().unwrap();
     let remote = identities[ACCEPTOR].id();
-    let mut lengths = Vec::new();
-    for dialler in [&identities[DIALLER], &Identity::generate().unwrap()] {
-        let mut dials = Dialogue::dial(local(dialler, CHACHA), remote, "acceptor").unwrap();
-        let mut accepts = Dialogue::accept(local(&identities[ACCEPTOR], CHACHA), &nobody);
-        feed(&mut accepts, &dials.take_output(), usize::MAX).unwrap_err();
-        let refusal = accepts.take_output();
-        lengths.push(refusal.len());
-        let error = feed(&mut dials, &refusal, usize::MAX).unwrap_err();
-        assert!(matches!(error, HandshakeError::Refused(Refusal::UnknownPeer)), "{error}");
+    for suites in [CHACHA, AES] {
+        let said = |identity, known: &Known, theirs| {
+            let mut dials = Dialogue::dial(local(identity, suites), remote, "acceptor").unwrap();
+            let mut accepts = Dialogue::accept(local(&identities[ACCEPTOR], theirs), known);
+            let accepted = feed(&mut accepts, &dials.take_output(), usize::MAX);
+            let answer = accepts.take_output();
+            let dialled = feed(&mut dials, &answer, usize::MAX);
+            assert_eq!(accepted.is_ok(), dialled.is_ok());
+            (answer.len(), dialled.err().map(|error| error.to_string()))
+        };
+        let accepted = said(&identities[DIALLER], &*known, suites);
+        assert_eq!(accepted.1, None);
+        let unknown = HandshakeError::Refused(Refusal::UnknownPeer).to_string();
+        for refused in [
+            said(&identities[DIALLER], &*nobody, suites),
+            said(&stranger, &*nobody, suites),
+            said(&stranger, &*known, suites),
+        ] {
+            assert_eq!(refused, (accepted.0, Some(unknown.clone())));
+        }
+        let other = if suites == AES { CHACHA } else { AES };
+        let refused = said(&identities[DIALLER], &*known, other);
+        assert_eq!(
+            refused,
+            (accepted.0, Some(HandshakeError::Refused(Refusal::Suite).to_string()))
+        );
     }
-    assert_eq!(lengths[0], lengths[1]);
+}
+
+/// Until the last byte is there, there is nothing: no session, and no answer.
+#[test]
+fn a_handshake_that_is_cut_at_any_byte_is_nothing() {
+    reseed(7);
+    let identities = identities();
+    let known = |_: &PeerId| Some("dialler".to_owned());
+    let mut accepts = Dialogue::accept(local(&identities[ACCEPTOR], CHACHA), &known);
+    let remote = identities[ACCEPTOR].id();
+    let mut dials =
+        Dialogue::dial(local(&identities[DIALLER], CHACHA), remote, "acceptor").unwrap();
+    let pass = |from: &mut Dialogue<'_>, to: &mut Dialogue<'_>| {
+        for (at, byte) in from.take_output().iter().enumerate() {
+            assert!(to.wanted() > 0, "over at byte {at}");
+            assert!(to.take_output().is_empty(), "an answer at byte {at}");
+            to.handle_input(&[*byte]).unwrap();
+        }
+    };
+    pass(&mut dials, &mut accepts);
+    pass(&mut accepts, &mut dials);
+    pass(&mut dials, &mut accepts);
+    assert!(accepts.finish(NO_LIMIT, 0).is_some() && dials.finish(NO_LIMIT, 0).is_some());
+}
+
+/// Messages out of order, of the other end, or of another handshake.
+#[test]
+fn messages_that_are_not_the_next_are_errors() {
+    reseed(8);
+    let identities = identities();
+    let (_, first) = handshake(&identities, [CHACHA; 2], usize::MAX).unwrap();
+    let (_, second) = handshake(&identities, [CHACHA; 2], usize::MAX).unwrap();
+    let [hello, answer, confirmation] = &first;
+    let known: Box<Known> = Box::new(|_| Some("dialler".to_owned()));
+    let ends_badly = |dialogue: &mut Dialogue<'_>, bytes: &[u8]| {
+        let failed = feed(dialogue, bytes, usize::MAX).is_err();
+        failed || dialogue.wanted() > 0
+    };
+    for wrong in [answer, confirmation] {
+        let mut accepts = Dialogue::accept(local(&identities[ACCEPTOR], CHACHA), &*known);
+        assert!(ends_badly(&mut accepts, wrong));
+        assert!(accepts.take_output().is_empty());
+    }
+    for wrong in [hello, confirmation, &second[1]] {
+        let remote = identities[ACCEPTOR].id();
+        let mut dials =
+            Dialogue::dial(local(&identities[DIALLER], CHACHA), remote, "acceptor").unwrap();
+        let sent = dials.take_output();
+        assert!(ends_badly(&mut dials, wrong));
+        assert!(dials.take_output().is_empty());
+        let mut reflected =
+            Dialogue::dial(local(&identities[DIALLER], CHACHA), remote, "acceptor").unwrap();
+        assert!(ends_badly(&mut reflected, &sent));
+    }
+    for wrong in [hello, &second[2], &answer[answer.len() - CONFIRMATION_BYTES..].to_vec()] {
+        let mut accepts = Dialogue::accept(local(&identities[ACCEPTOR], CHACHA), &*known);
+        feed(&mut accepts, hello, usize::MAX).unwrap();
+        assert!(feed(&mut accepts, wrong, usize::MAX).is_err());
+        assert!(accepts.finish(NO_LIMIT, 0).is_none());
+    }
 }
