@@ -62,8 +62,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> SecureStream<IO> {
                 shared.publish(channel);
             }
             if self.channel.output().is_empty() {
-                if let Some(at_ns) = self.channel.wake_at_ns() {
-                    self.watch(self.began + Duration::from_nanos(at_ns));
+                // A time that is here already wakes nobody.
+                if let Some(at_ns) = self.channel.wake_at_ns()
+                    && self.watch(self.began + Duration::from_nanos(at_ns))
+                {
+                    continue;
                 }
                 return Poll::Ready(Ok(()));
             }
