@@ -23,7 +23,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 use super::entropy::{Entropy, NoEntropy};
 use super::exchange::KeyPair;
 use super::identity::KEY_BYTES;
-use super::rekey::{FOLD_INTERVAL_MS_MIN, SECRET_BYTES, Secret};
+use super::rekey::{FOLD_INTERVAL_MS_MIN, Kept, SECRET_BYTES, Secret};
 use super::session::Side;
 
 /// An ML-KEM-768 key (FIPS 203, table 3).
@@ -70,8 +70,8 @@ pub enum FoldError {
 
 /// A shared secret of each direction.
 pub(super) struct Folded {
-    pub(super) send: Secret,
-    pub(super) receive: Secret,
+    pub(super) send: Kept,
+    pub(super) receive: Kept,
 }
 
 /// The keys of an offer that is not answered yet.
@@ -87,13 +87,13 @@ struct Offer {
 pub(super) struct Folds {
     side: Side,
     /// What the handshake gave to tell this session from others.
-    session: Secret,
+    session: Kept,
     entropy: Entropy,
     offer: Option<Offer>,
     /// To be sealed as soon as there is room.
     answer: Option<Box<[u8; ANSWER_BYTES]>>,
     /// To be mixed in with the next update that we send.
-    to_send: Option<Secret>,
+    to_send: Option<Kept>,
     /// The peer's update with its share of the fold is still to come.
     to_receive: bool,
     /// When our share of the latest fold was mixed in. The peer cannot know a fold to
@@ -105,7 +105,7 @@ pub(super) struct Folds {
 }
 
 impl Folds {
-    pub(super) const fn new(side: Side, session: Secret, entropy: Entropy) -> Self {
+    pub(super) const fn new(side: Side, session: Kept, entropy: Entropy) -> Self {
         Self {
             side,
             session,
@@ -138,8 +138,9 @@ impl Folds {
         (self.entropy)(random.as_mut_slice())?;
         let (secret, seed) = random.split_first_chunk().expect("it begins with a key");
         let exchange = KeyPair::from_secret(secret);
-        let seed: [u8; KEM_SEED_BYTES] = seed.try_into().expect("the rest is the seed");
-        let kem = Box::new(DecapsulationKey::from_seed(Seed::from(seed)));
+        let mut seed = Seed::try_from(seed).expect("the rest is the seed");
+        let kem = Box::new(DecapsulationKey::from_seed(seed));
+        seed.as_mut_slice().zeroize();
         let mut payload = Box::new([0; OFFER_BYTES]);
         payload[..KEY_BYTES].copy_from_slice(&exchange.public());
         payload[KEY_BYTES..].copy_from_slice(&kem.encapsulation_key().to_bytes());
@@ -153,7 +154,7 @@ impl Folds {
         &mut self,
         payload: &[u8; OFFER_BYTES],
         now_ns: u64,
-    ) -> Result<Option<Secret>, FoldError> {
+    ) -> Result<Option<Kept>, FoldError> {
         if self.to_send.is_some() || self.to_receive {
             return Err(FoldError::OutOfTurn);
         }
@@ -181,7 +182,7 @@ impl Folds {
     pub(super) fn handle_answer(
         &mut self,
         payload: &[u8; ANSWER_BYTES],
-    ) -> Result<Secret, FoldError> {
+    ) -> Result<Kept, FoldError> {
         let offer = self.offer.take().ok_or(FoldError::Unasked)?;
         let (public, ciphertext) = payload.split_first_chunk().expect("it begins with a key");
         let ciphertext: [u8; KEM_CIPHERTEXT_BYTES] =
@@ -207,7 +208,7 @@ impl Folds {
     }
 
     /// What the update that is sealed now mixes in.
-    pub(super) fn mix(&mut self, now_ns: u64) -> Option<Secret> {
+    pub(super) fn mix(&mut self, now_ns: u64) -> Option<Kept> {
         let secret = self.to_send.take()?;
         self.mixed_ns = Some(now_ns);
         self.count(now_ns);
@@ -248,7 +249,7 @@ impl Folds {
             .finalize();
         let derived = Hkdf::<Sha256>::new(Some(&transcript), shared);
         let expand = |label: &[u8]| {
-            let mut secret = Secret::default();
+            let mut secret = Kept::default();
             derived.expand(label, secret.as_mut_slice()).expect("one block of output");
             secret
         };
@@ -298,3 +299,6 @@ fn join(agreed: &[u8; KEY_BYTES], kem: &[u8]) -> Shared {
     shared[KEY_BYTES..].copy_from_slice(kem);
     shared
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,7 +27,7 @@ use super::exchange::Resolver;
 use super::fold::{KEM_SEED_BYTES, encapsulate};
 use super::identity::{Identity, KEY_BYTES, PeerId};
 use super::lane::Tickets;
-use super::rekey::{SECRET_BYTES, Secret};
+use super::rekey::{Kept, SECRET_BYTES, Secret};
 use super::suite::{Suite, SuiteChoice};
 
 pub mod dialogue;
@@ -68,7 +68,7 @@ pub struct Established {
 }
 
 /// A secret that does not print itself.
-pub(super) struct Hidden(pub(super) Secret);
+pub(super) struct Hidden(pub(super) Kept);
 
 impl std::fmt::Debug for Hidden {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -118,7 +118,9 @@ impl Initiator {
         let mut noise = local.noise()?.remote_public_key(remote.as_bytes())?.build_initiator()?;
         let mut seed = Zeroizing::new([0; KEM_SEED_BYTES]);
         (local.entropy)(seed.as_mut_slice())?;
-        let kem_key = DecapsulationKey::from_seed(Seed::from(*seed));
+        let mut drawn = Seed::from(*seed);
+        let kem_key = DecapsulationKey::from_seed(drawn);
+        drawn.as_mut_slice().zeroize();
         let suites = local.suites.suites();
         let offer = offer::encode(suites, &kem_key.encapsulation_key().to_bytes());
         let body = write(&mut noise, &offer)?;
@@ -250,15 +252,16 @@ fn read(noise: &mut HandshakeState, body: &[u8]) -> Result<Vec<u8>, snow::Error>
 /// initiator to responder, responder to initiator, the session's own, and that of its
 /// lanes. Either kind of key exchange alone keeps them secret.
 fn derive(noise: &mut HandshakeState, kem: &Secret, suite: Suite) -> [Hidden; 4] {
-    let (forth, back) = noise.dangerously_get_raw_split();
-    let (forth, back) = (Zeroizing::new(forth), Zeroizing::new(back));
+    let (mut forth, mut back) = noise.dangerously_get_raw_split();
     let mut material = Zeroizing::new([0u8; 3 * SECRET_BYTES]);
     material[..32].copy_from_slice(forth.as_slice());
     material[32..64].copy_from_slice(back.as_slice());
     material[64..].copy_from_slice(kem.as_slice());
+    forth.zeroize();
+    back.zeroize();
     let derived = Hkdf::<Sha256>::new(Some(noise.get_handshake_hash()), material.as_slice());
     [LABEL_FORTH, LABEL_BACK, LABEL_SESSION, LABEL_LANES].map(|label| {
-        let mut secret = Secret::default();
+        let mut secret = Kept::default();
         derived
             .expand_multi_info(&[label, &[VERSION, suite as u8]], secret.as_mut_slice())
             .expect("one block of output");

@@ -18,7 +18,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::handshake::message::VERSION;
-use super::rekey::{SECRET_BYTES, Secret};
+use super::rekey::{Kept, SECRET_BYTES, Secret};
 use super::suite::Suite;
 
 /// Connections that one handshake is good for, besides its own. Enough for
@@ -44,9 +44,9 @@ pub(super) struct Ticket {
     /// From 1; the session itself is lane 0.
     pub(super) number: u8,
     pub(super) suite: Suite,
-    pub(super) forth: Secret,
-    pub(super) back: Secret,
-    pub(super) session: Secret,
+    pub(super) forth: Kept,
+    pub(super) back: Kept,
+    pub(super) session: Kept,
 }
 
 impl Ticket {
@@ -57,7 +57,7 @@ impl Ticket {
             .expect("four blocks of output");
         let (name, secrets) = material.split_at(NAME_BYTES);
         let secret = |index: usize| {
-            let mut secret = Secret::default();
+            let mut secret = Kept::default();
             secret.copy_from_slice(&secrets[index * SECRET_BYTES..][..SECRET_BYTES]);
             secret
         };

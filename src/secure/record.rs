@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::fold::{ANSWER_BYTES, FoldError, OFFER_BYTES};
 use super::frame::{CONTENT_TYPE_BYTES, HEADER_BYTES, Header, RECORD_PAYLOAD_BYTES_MAX, TAG_BYTES};
-use super::rekey::{EMPTY_RUN_RECORDS_MAX, EpochsExhausted, KeyUpdate, Ratchet, Secret};
+use super::rekey::{EMPTY_RUN_RECORDS_MAX, EpochsExhausted, Kept, KeyUpdate, Ratchet, Secret};
 use super::suite::{Cipher, Provider, Suite};
 
 mod direction;
@@ -72,7 +72,7 @@ pub struct Sealer(Direction);
 
 impl Sealer {
     /// Epoch 0 of this secret.
-    pub fn new(suite: Suite, secret: Secret) -> Self {
+    pub fn new(suite: Suite, secret: Kept) -> Self {
         Self(Direction::new(Ratchet::new(suite, secret)))
     }
 
@@ -243,13 +243,13 @@ pub struct Opener {
     /// Records without data since the last one with data.
     empty_run: u32,
     /// What the next update that folds mixes in.
-    folded: Option<Secret>,
+    folded: Option<Kept>,
     failed: Option<RecordError>,
 }
 
 impl Opener {
     /// Epoch 0 of this secret.
-    pub fn new(suite: Suite, secret: Secret) -> Self {
+    pub fn new(suite: Suite, secret: Kept) -> Self {
         let direction = Direction::new(Ratchet::new(suite, secret));
         Self { direction, empty_run: 0, folded: None, failed: None }
     }
@@ -265,7 +265,7 @@ impl Opener {
     }
 
     /// What the sender mixes in with its next update that folds.
-    pub fn expect_fold(&mut self, folded: Secret) {
+    pub fn expect_fold(&mut self, folded: Kept) {
         self.folded = Some(folded);
     }
 
@@ -340,7 +340,7 @@ impl Opener {
                 let (asks, folds) = (flags & ASKS != 0, flags & FOLDS != 0);
                 let folded =
                     if folds { Some(self.folded.take().ok_or(FoldError::Unasked)?) } else { None };
-                self.direction.advance(folded.as_ref())?;
+                self.direction.advance(folded.as_deref())?;
                 let seen_epoch = u32::from_be_bytes([e0, e1, e2, e3]);
                 Ok(Opened::KeyUpdate(KeyUpdate { asks, folds, seen_epoch }))
             }

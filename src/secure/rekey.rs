@@ -20,6 +20,10 @@ pub const SECRET_BYTES: usize = 32;
 /// A secret that is wiped when dropped.
 pub type Secret = Zeroizing<[u8; SECRET_BYTES]>;
 
+/// A secret that stays where it is when its owner moves: a move copies a pointer, and
+/// leaves no copy of the secret behind that nobody would wipe.
+pub type Kept = Box<Secret>;
+
 /// Below this a session does little but rekey; tests storm it down to here.
 pub const REKEY_BYTES_MIN: u64 = 64 * 1024;
 

@@ -2,8 +2,9 @@
 //! what it has carried, and the wish for new keys.
 
 use std::fmt;
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 
 use tokio::sync::Notify;
@@ -77,8 +78,7 @@ impl SessionHandle {
         if self.is_closed() {
             return None;
         }
-        let mut tickets = self.0.tickets.lock().unwrap_or_else(PoisonError::into_inner);
-        let ticket = take(&mut tickets)?;
+        let ticket = take(&mut self.0.tickets())?;
         Some(Joined { ticket, remote: self.peer_id(), peer_name: self.peer_name().to_owned() })
     }
 
@@ -319,9 +319,25 @@ impl Shared {
         }
     }
 
-    pub(super) fn close(&self) {
-        if !self.closed.swap(true, Ordering::AcqRel) {
+    /// Whether it was up until now. No further connection is made of it any more.
+    pub(super) fn close(&self) -> bool {
+        let was_up = !self.closed.swap(true, Ordering::AcqRel);
+        if was_up {
+            drop(std::mem::take(&mut *self.tickets()));
             self.changed.notify_waiters();
+        }
+        was_up
+    }
+
+    fn tickets(&self) -> MutexGuard<'_, Tickets> {
+        self.tickets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The session ends with an error: told once, whoever meets it first.
+    pub(super) fn fail(&self, error: &io::Error) {
+        if self.close() {
+            let (peer, session_id, lane) = (self.peer_name.as_str(), self.session_id, self.lane);
+            tracing::warn!(peer, session_id, lane, %error, "a session failed");
         }
     }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::secure::frame::{HEADER_BYTES, Header, RECORD_WIRE_BYTES_MAX};
 use crate::secure::record::{Opened, Opener, RecordError};
-use crate::secure::rekey::Secret;
+use crate::secure::rekey::Kept;
 use crate::secure::suite::Provider;
 
 /// Small records are taken many at a time. A large one is read up to its end and
@@ -69,7 +69,7 @@ impl Incoming {
         self.plain = 0..0;
     }
 
-    pub(super) fn expect_fold(&mut self, secret: Secret) {
+    pub(super) fn expect_fold(&mut self, secret: Kept) {
         self.opener.expect_fold(secret);
     }
 

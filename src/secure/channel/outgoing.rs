@@ -169,7 +169,7 @@ impl Outgoing {
         let asks = self.schedule.urgent().unwrap_or(false);
         let folded = folds.mix(now_ns);
         let update = KeyUpdate { asks, folds: folded.is_some(), seen_epoch };
-        self.sealer.seal_key_update(update, folded.as_ref(), &mut self.buffer)?;
+        self.sealer.seal_key_update(update, folded.as_deref(), &mut self.buffer)?;
         self.records += 1;
         self.schedule.update_sealed(now_ns);
         if folded.is_some() {

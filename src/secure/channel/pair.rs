@@ -17,7 +17,7 @@ use crate::secure::handshake::dialogue::{Agreed, Dialogue};
 use crate::secure::handshake::{HandshakeError, Local};
 use crate::secure::identity::{Identity, PeerId};
 use crate::secure::record::{Opener, RecordError, Sealer};
-use crate::secure::rekey::{RekeyLimits, SECRET_BYTES, Secret};
+use crate::secure::rekey::{Kept, RekeyLimits, SECRET_BYTES, Secret};
 use crate::secure::session::Side;
 use crate::secure::suite::{Suite, SuiteChoice};
 
@@ -130,7 +130,7 @@ impl Pair {
 
     /// A session under fixed secrets, without the work of a handshake.
     pub(crate) fn bare(suite: Suite, limits: RekeyLimits) -> Self {
-        let secret = |byte| Secret::new([byte; SECRET_BYTES]);
+        let secret = |byte| Kept::new(Secret::new([byte; SECRET_BYTES]));
         let end = |side, send, receive| {
             let (sealer, opener) =
                 (Sealer::new(suite, secret(send)), Opener::new(suite, secret(receive)));

@@ -15,7 +15,7 @@ use crate::secure::fold::Folds;
 use crate::secure::frame::{CONTENT_TYPE_BYTES, HEADER_BYTES, TAG_BYTES};
 use crate::secure::lane::{LaneName, NAME_BYTES, Ticket, Tickets};
 use crate::secure::record::{Opened, Opener, Sealer};
-use crate::secure::rekey::{RekeyLimits, Secret};
+use crate::secure::rekey::{Kept, RekeyLimits};
 use crate::secure::session::Side;
 
 /// Whose ids are pinned: the name of a peer, or `None` for a stranger. It should
@@ -80,7 +80,7 @@ struct Keys {
     peer_name: String,
     side: Side,
     remote: PeerId,
-    session: Secret,
+    session: Kept,
     sealer: Sealer,
     opener: Opener,
     lane: u8,

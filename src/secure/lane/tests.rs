@@ -1,5 +1,18 @@
 use super::*;
 
+impl Tickets {
+    /// What somebody has who takes them all.
+    pub(in crate::secure) fn stolen(&self) -> Vec<Ticket> {
+        let copied = |ticket: &Ticket| Ticket {
+            forth: ticket.forth.clone(),
+            back: ticket.back.clone(),
+            session: ticket.session.clone(),
+            ..*ticket
+        };
+        self.0.iter().map(copied).collect()
+    }
+}
+
 fn tickets(byte: u8, suite: Suite) -> Tickets {
     Tickets::derive(suite, &Secret::new([byte; SECRET_BYTES]))
 }

@@ -3,7 +3,7 @@
 use hkdf::Hkdf;
 use sha2::Sha256;
 
-use super::{EpochsExhausted, Secret};
+use super::{EpochsExhausted, Kept, Secret};
 use crate::secure::suite::Suite;
 
 const LABEL_KEY: &[u8] = b"dropbed 1 record key";
@@ -15,13 +15,13 @@ const LABEL_FOLDED: &[u8] = b"dropbed 1 folded secret";
 /// old one salts the extraction of the new) it cannot compute the next one either.
 pub struct Ratchet {
     suite: Suite,
-    secret: Secret,
+    secret: Kept,
     epoch: u32,
 }
 
 impl Ratchet {
     /// Epoch 0.
-    pub const fn new(suite: Suite, secret: Secret) -> Self {
+    pub const fn new(suite: Suite, secret: Kept) -> Self {
         Self { suite, secret, epoch: 0 }
     }
 
@@ -37,7 +37,9 @@ impl Ratchet {
 
     /// The cipher key of the current epoch.
     pub fn key(&self) -> Secret {
-        expand(&hkdf(&self.secret), &self.info(LABEL_KEY))
+        let mut key = Secret::default();
+        expand(&hkdf(&self.secret), &info(LABEL_KEY, self.suite, self.epoch), &mut key);
+        key
     }
 
     /// Moves to the next epoch, with `folded` mixed in; the old secret is wiped.
@@ -46,21 +48,15 @@ impl Ratchet {
     /// After 2^32 - 1 epochs, for a nonce must not come again.
     pub fn advance(&mut self, folded: Option<&Secret>) -> Result<(), EpochsExhausted> {
         let epoch = self.epoch.checked_add(1).ok_or(EpochsExhausted)?;
-        let next = expand(&hkdf(&self.secret), &self.info(LABEL_NEXT));
-        self.secret = match folded {
-            None => next,
-            Some(folded) => expand(
-                &Hkdf::new(Some(next.as_slice()), folded.as_slice()),
-                &self.info(LABEL_FOLDED),
-            ),
-        };
+        let (suite, ended) = (self.suite, self.epoch);
+        let old = hkdf(&self.secret);
+        expand(&old, &info(LABEL_NEXT, suite, ended), &mut self.secret);
+        if let Some(folded) = folded {
+            let mixed = Hkdf::new(Some(self.secret.as_slice()), folded.as_slice());
+            expand(&mixed, &info(LABEL_FOLDED, suite, ended), &mut self.secret);
+        }
         self.epoch = epoch;
         Ok(())
-    }
-
-    /// What a key is for: purpose, suite, epoch.
-    fn info<'a>(&self, label: &'a [u8]) -> ([u8; 1], [u8; 4], &'a [u8]) {
-        ([self.suite as u8], self.epoch.to_be_bytes(), label)
     }
 
     #[cfg(test)]
@@ -80,11 +76,18 @@ fn hkdf(secret: &Secret) -> Hkdf<Sha256> {
     Hkdf::from_prk(secret.as_slice()).expect("a secret is as long as the hash")
 }
 
-fn expand(hkdf: &Hkdf<Sha256>, (suite, epoch, label): &([u8; 1], [u8; 4], &[u8])) -> Secret {
-    let mut output = Secret::default();
+/// What a key is for: purpose, suite, epoch.
+const fn info(label: &[u8], suite: Suite, epoch: u32) -> ([u8; 1], [u8; 4], &[u8]) {
+    ([suite as u8], epoch.to_be_bytes(), label)
+}
+
+fn expand(
+    hkdf: &Hkdf<Sha256>,
+    (suite, epoch, label): &([u8; 1], [u8; 4], &[u8]),
+    output: &mut Secret,
+) {
     hkdf.expand_multi_info(&[label, suite, epoch], output.as_mut_slice())
         .expect("one block of output");
-    output
 }
 
 impl std::fmt::Debug for Ratchet {

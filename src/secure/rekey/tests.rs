@@ -14,6 +14,7 @@ fn hex(secret: &Secret) -> String {
 fn keys_follow_the_documented_derivation() {
     // Computed with Python's hmac: HKDF-Expand(00 01 .. 1f, label || suite || epoch).
     let secret = Zeroizing::new(std::array::from_fn(|i| u8::try_from(i).unwrap()));
+    let secret = Kept::new(secret);
     let mut ratchet = Ratchet::new(Suite::Aes256Gcm, secret);
     let first = "054d35db57b4c3b7341a9260f78bea63b750601295fe133f4a83ace2da3a06f1";
     let second = "e58be5e0177491cf28017b674f42a55b2fda5764e8a1736448f077125aab8236";
@@ -33,7 +34,7 @@ fn a_schedule_never_asks_more_of_a_key_than_its_suite_allows() {
 
 #[test]
 fn the_last_epoch_is_the_last() {
-    let mut ratchet = Ratchet::new(Suite::Aes256Gcm, Secret::default()).at_epoch(u32::MAX);
+    let mut ratchet = Ratchet::new(Suite::Aes256Gcm, Kept::default()).at_epoch(u32::MAX);
     let key = ratchet.key();
     assert_eq!(ratchet.advance(None), Err(EpochsExhausted));
     assert_eq!((ratchet.epoch(), ratchet.key()), (u32::MAX, key));

@@ -30,8 +30,13 @@ impl<IO> SecureStream<IO> {
         }
     }
 
+    /// Ends the session for its handles. A write after our own close is an error of the
+    /// writer alone; it is no failure of the session.
     pub(super) fn fail(&self, error: io::Error) -> io::Error {
-        self.shared.close();
+        let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+        if cause != Some(&RecordError::AfterClose) || self.channel.failure().is_some() {
+            self.shared.fail(&error);
+        }
         error
     }
 
@@ -107,12 +112,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> SecureStream<IO> {
         if !self.watch(since + Duration::from_millis(deadline_ms)) {
             return Poll::Pending;
         }
-        let error = RecordError::Stalled { deadline_ms };
-        self.channel.fail(error);
-        self.shared.close();
+        let stalled = RecordError::Stalled { deadline_ms };
+        self.channel.fail(stalled);
+        let error = self.fail(broken(stalled));
         // The other half may wait for the transport, which says nothing more.
         self.both.wake_by_ref();
-        Poll::Ready(Err(broken(error)))
+        Poll::Ready(Err(error))
     }
 
     /// Opens the next record.

@@ -11,7 +11,7 @@ use super::super::fold::Folds;
 use super::super::frame::{HEADER_BYTES, Header, RECORD_DATA_BYTES};
 use super::super::identity::PeerId;
 use super::super::record::{Opener, Sealer};
-use super::super::rekey::{REKEY_BYTES_MIN, RekeyLimits, SECRET_BYTES, Secret};
+use super::super::rekey::{Kept, REKEY_BYTES_MIN, RekeyLimits, SECRET_BYTES, Secret};
 use super::super::session::Side;
 use super::super::suite::Suite;
 use super::*;
@@ -24,8 +24,8 @@ mod tamper;
 /// would hang fails at once.
 const STUCK: Duration = Duration::from_secs(60);
 
-fn secret(direction: u8) -> Secret {
-    Secret::new([direction; SECRET_BYTES])
+fn secret(direction: u8) -> Kept {
+    Kept::new(Secret::new([direction; SECRET_BYTES]))
 }
 
 /// No test waits for it but the one about it.

@@ -127,3 +127,60 @@ fn a_reflected_join_is_refused() {
     let error = feed(&mut joins, record, usize::MAX).unwrap_err();
     assert!(matches!(error, HandshakeError::NotConfirmed(_)), "{error}");
 }
+
+/// Who takes what a session holds has the keys of its lanes to come, up to their first
+/// fold, and none of those that are made already.
+#[test]
+fn a_thief_of_tickets_reads_a_later_lane_up_to_its_fold() {
+    for (suite, choice) in [(Suite::ChaCha20Poly1305, CHACHA), (Suite::Aes256Gcm, AES)] {
+        let mut session = Session::new(choice);
+        let (lanes, acceptor) = (session.lanes(), session.acceptor());
+        let mut made = session.join();
+        let mut accepts = Dialogue::accept(local(&acceptor, choice), &nobody).with_lanes(&*lanes);
+        let join = made.take_output();
+        feed(&mut accepts, &join, usize::MAX).unwrap();
+        let of_the_first = join[join.len() - CONFIRMATION_BYTES..].to_vec();
+        drop(made);
+
+        let stolen = session.accepting.lock().unwrap().stolen();
+        let thief = |ticket: &Ticket| Opener::new(suite, ticket.forth.clone());
+        assert!(stolen.iter().all(|ticket| !thief(ticket).has_key_of(&of_the_first)));
+
+        let mut joins = session.join();
+        let mut accepts = Dialogue::accept(local(&acceptor, choice), &nobody).with_lanes(&*lanes);
+        let join = joins.take_output();
+        feed(&mut accepts, &join, usize::MAX).unwrap();
+        feed(&mut joins, &accepts.take_output(), usize::MAX).unwrap();
+        let agreed = [joins, accepts].map(|dialogue| dialogue.finish(NO_LIMIT, 0).unwrap());
+        let mut channels = agreed.map(|agreed| agreed.channel);
+        let of_the_second = &join[join.len() - CONFIRMATION_BYTES..];
+        let mut thief = thief(&stolen[0]);
+        assert!(thief.has_key_of(of_the_second), "until the fold it has all");
+        channels[DIALLER].request_fold();
+        for from in [DIALLER, ACCEPTOR, DIALLER] {
+            let said = carry(&mut channels, from);
+            let offer = from == DIALLER && channels[DIALLER].folds() == 0;
+            assert!(!offer || thief.has_key_of(&said));
+        }
+        assert_eq!(channels.each_ref().map(Channel::folds), [1, 1]);
+        channels[DIALLER].write(&[std::io::IoSlice::new(b"healed")], 0).unwrap();
+        let healed = carry(&mut channels, DIALLER);
+        assert_eq!(channels[DIALLER].epochs().0, 1);
+        thief = thief.advanced_without_fold();
+        assert!(!thief.has_key_of(&healed));
+    }
+}
+
+/// What an end says now, which the other one takes.
+fn carry(channels: &mut [Channel; 2], from: usize) -> Vec<u8> {
+    channels[from].prepare_output(0).unwrap();
+    let said = channels[from].output().to_vec();
+    channels[from].handle_sent(said.len());
+    let to = &mut channels[1 - from];
+    to.input_room()[..said.len()].copy_from_slice(&said);
+    to.handle_input(said.len());
+    while to.next_event(0).unwrap() != crate::secure::channel::Event::Nothing {
+        to.consume(to.data().len());
+    }
+    said
+}
