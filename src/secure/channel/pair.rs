@@ -23,17 +23,30 @@ use crate::secure::suite::{Suite, SuiteChoice};
 
 thread_local! {
     static GENERATOR: RefCell<ChaCha8Rng> = RefCell::new(ChaCha8Rng::seed_from_u64(0));
+    /// What [`seeded`] gave since then, draw by draw.
+    #[cfg(test)]
+    static DRAWN: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// What [`seeded`] gives on this thread from now on.
 pub(crate) fn reseed(seed: u64) {
     GENERATOR.set(ChaCha8Rng::seed_from_u64(seed));
+    #[cfg(test)]
+    drop(drawn());
+}
+
+/// All that was drawn on this thread since it was last asked for.
+#[cfg(test)]
+pub(crate) fn drawn() -> Vec<Vec<u8>> {
+    DRAWN.take()
 }
 
 /// An [`Entropy`](crate::secure::entropy::Entropy) that is none.
 #[expect(clippy::unnecessary_wraps, reason = "its type is that of a generator")]
 pub(crate) fn seeded(bytes: &mut [u8]) -> Result<(), NoEntropy> {
     GENERATOR.with_borrow_mut(|generator| generator.fill_bytes(bytes));
+    #[cfg(test)]
+    DRAWN.with_borrow_mut(|drawn| drawn.push(bytes.to_vec()));
     Ok(())
 }
 

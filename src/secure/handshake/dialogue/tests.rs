@@ -134,6 +134,7 @@ fn a_confirmation_that_says_more_is_no_confirmation() {
     assert!(matches!(error, HandshakeError::NotConfirmed(_)), "{error}");
 }
 
+/// Whoever sees only the bytes, or replays a first message, cannot tell who is known.
 #[test]
 fn a_refusal_is_as_long_as_an_acceptance_and_a_removed_peer_is_a_stranger() {
     reseed(6);
