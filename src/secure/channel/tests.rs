@@ -113,6 +113,31 @@ fn an_idle_session_stays_quiet_however_old_its_keys_are() {
 }
 
 #[test]
+fn a_session_in_use_changes_keys_by_time_and_by_records() {
+    let mut pair = pair(RekeyLimits { interval_ms: 10, ..NO_LIMIT });
+    for (after_ms, epoch) in [(0, 0), (9, 0), (1, 1), (9, 1), (1, 2), (500, 3)] {
+        pair.advance_ms(after_ms);
+        pair.send(DIALLER, b"x");
+        assert_eq!(pair.epochs(), [epoch, 0], "only the direction that is used");
+    }
+    let mut pair = self::pair(RekeyLimits { records: 3, ..NO_LIMIT });
+    for record in 0..9 {
+        pair.send(ACCEPTOR, b"x");
+        assert_eq!(pair.epochs(), [0, record / 3]);
+    }
+}
+
+#[test]
+fn a_session_in_use_folds_by_time() {
+    let mut pair = pair(RekeyLimits { fold_interval_ms: 100, ..NO_LIMIT });
+    for (after_ms, folds) in [(99, 0), (1, 1), (99, 1), (1, 2)] {
+        pair.advance_ms(after_ms);
+        pair.send(DIALLER, b"x");
+        assert_eq!(pair.folds(), [folds, folds]);
+    }
+}
+
+#[test]
 fn the_least_threshold_is_exact() {
     let mut pair = pair(RekeyLimits { bytes: REKEY_BYTES_MIN, ..NO_LIMIT });
     let bytes = vec![7; 16 * 64 * 1024 + 1];

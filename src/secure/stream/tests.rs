@@ -186,6 +186,27 @@ async fn a_closed_end_writes_no_more_and_the_other_direction_goes_on() {
     assert_eq!(heard, b"bye");
 }
 
+/// Then there is nothing but another session: who has this one sees it closed.
+#[tokio::test(start_paused = true)]
+async fn after_the_last_epoch_the_session_is_over() {
+    let (mut a, mut b) = pair(4096, NO_LIMIT);
+    a.channel.skip_to_last_epoch();
+    b.channel.skip_to_last_epoch();
+    a.write_all(b"last").await.unwrap();
+    a.flush().await.unwrap();
+    b.read_exact(&mut [0; 4]).await.unwrap();
+    let handle = a.handle();
+    handle.request_rekey();
+    let error = a.flush().await.unwrap_err();
+    assert!(matches!(record_error(&error), RecordError::Epochs(_)), "{error}");
+    assert!(error.to_string().contains("connect again"), "{error}");
+    assert!(handle.is_closed(), "the next call makes another session");
+    drop(a);
+    let error = b.read_u8().await.unwrap_err();
+    assert_eq!(record_error(&error), RecordError::Truncated);
+    assert!(b.handle().is_closed());
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_idle_session_rekeys_on_demand_in_both_directions() {
     let (a, b) = pair(4096, NO_LIMIT);
