@@ -4,8 +4,13 @@ use crate::secure::establish::Terms;
 use crate::secure::{Provider, RekeyLimits, SuiteChoice};
 use crate::telemetry::layers::Account;
 
+mod accept;
+mod complaints;
 mod dial;
 mod listen;
+
+pub(crate) use accept::pause_after;
+pub(crate) use complaints::Complaints;
 
 pub use dial::{DialError, dial, join};
 pub use listen::{ListenError, Listener};

@@ -1,41 +1,34 @@
 //! The accepting end: many handshakes at once, none of which can hold up another.
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio_stream::wrappers::ReceiverStream;
 use tracing::Instrument as _;
 
-use self::complaints::Complaints;
-use super::SessionOptions;
+use self::places::{Places, Progress, Stage};
+use super::{Complaints, SessionOptions};
 use crate::secure::establish::{self, Joined, Known, Lanes, Rejected};
 use crate::secure::lane::LaneName;
 use crate::secure::{Identity, SecureStream, SessionHandle};
 use crate::telemetry::layers::Account;
 use crate::telemetry::names::span;
 
-mod complaints;
+mod places;
 
 /// Handshakes under way. Each costs a millisecond of one core and a few KiB, and a
 /// silent one keeps its place until the deadline: enough for every peer of a large
-/// topology to dial at once. Beyond that the oldest makes room: a peer is through
-/// within a round trip, and whoever keeps places for longer loses them first.
+/// topology to dial at once. Beyond that somebody makes room (see [`places`]).
 const HANDSHAKES_MAX: usize = 128;
 
 /// Finished sessions that the server has not taken yet.
 const SESSIONS_WAITING_MAX: usize = 16;
-
-/// After accept fails for want of descriptors or memory: retrying at once would
-/// only spin, and nothing tells when there are some again.
-const ACCEPT_PAUSE_MS: u64 = 100;
 
 /// A bound listening socket.
 #[derive(Debug)]
@@ -108,61 +101,48 @@ struct Door {
 async fn accept_all(socket: TcpListener, door: Arc<Door>) {
     // Dropping the set at the end aborts what is still under way.
     let mut tasks = JoinSet::new();
-    let mut by_age: VecDeque<AbortHandle> = VecDeque::new();
+    let mut places = Places::default();
     loop {
         let accepted = tokio::select! {
             () = door.sessions.closed() => return,
-            Some(_) = tasks.join_next() => {
-                by_age.retain(|task| !task.is_finished());
-                continue;
-            }
+            Some(_) = tasks.join_next() => continue,
             accepted = socket.accept() => accepted,
         };
         let (connection, from) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                pause_after(&error).await;
+                door.complaints.warn_of_accept(&error);
+                super::pause_after(&error).await;
                 continue;
             }
         };
-        if by_age.len() >= HANDSHAKES_MAX {
-            // The set is full, so there is an oldest one.
-            by_age.pop_front().inspect(AbortHandle::abort);
+        places.sweep();
+        if places.taken() >= HANDSHAKES_MAX {
+            places.free_one(rand::random::<u16>().into());
             door.complaints.warn(format_args!(
-                "{HANDSHAKES_MAX} handshakes are under way: the oldest gives way to {from}; if \
-                 these are not your peers, close the port to them"
+                "{HANDSHAKES_MAX} handshakes are under way: one gives way to {from}; if these are \
+                 not your peers, close the port to them"
             ));
         }
         let door = Arc::clone(&door);
-        by_age.push_back(tasks.spawn(async move { door.admit(connection, from).await }));
-    }
-}
-
-/// A connection that died in the queue is no reason to wait; want of descriptors,
-/// buffers or memory is.
-async fn pause_after(error: &io::Error) {
-    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
-    if !matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) {
-        tracing::warn!(
-            %error,
-            "cannot accept connections for now, trying again; if it says too many open files, \
-             raise the limit (ulimit -n)"
-        );
-        // No event tells that descriptors or memory are free again.
-        tokio::time::sleep(Duration::from_millis(ACCEPT_PAUSE_MS)).await;
+        places.take(from, |progress| {
+            tasks.spawn(async move { door.admit(connection, from, progress).await })
+        });
     }
 }
 
 impl Door {
-    async fn admit(&self, connection: TcpStream, from: SocketAddr) {
-        let handshake = self.handshake(connection);
+    async fn admit(&self, connection: TcpStream, from: SocketAddr, progress: Progress) {
+        let handshake = self.handshake(connection, &progress);
         match handshake.instrument(tracing::info_span!(span::SECURE_HANDSHAKE)).await {
             Ok(session) => {
+                progress.reach(Stage::Agreed);
                 self.guests.add(session.handle());
                 // Gone means that the server stopped; so does this session.
                 let _ = self.sessions.send(session).await;
             }
             Err(rejected) => {
+                progress.reach(Stage::Refused);
                 self.complaints
                     .warn(format_args!("refused a connection from {from}: {}", rejected.error));
                 rejected.ignore().await;
@@ -173,11 +153,17 @@ impl Door {
     async fn handshake(
         &self,
         connection: TcpStream,
+        progress: &Progress,
     ) -> Result<SecureStream<TcpStream>, Rejected<TcpStream>> {
         // A record is a write; without this it is slower and no less right.
         let _ = connection.set_nodelay(true);
         let terms = self.options.terms(Account::new());
-        establish::accept(connection, &self.identity, &*self.known, &*self.lanes, terms).await
+        let (known, progress) = (Arc::clone(&self.known), progress.clone());
+        let known: Box<Known> = Box::new(move |id| {
+            // Its first message is one that our key opens.
+            known(id).inspect(|_| progress.reach(Stage::Known))
+        });
+        establish::accept(connection, &self.identity, &*known, &*self.lanes, terms).await
     }
 }
 

@@ -7,7 +7,7 @@ use super::strangers::{peers_are_untouched, record_error};
 use super::*;
 use crate::secure::RecordError;
 
-enum Meddling {
+pub(super) enum Meddling {
     /// These bytes in place of all that the peer says from now on; the connection stays.
     Say(Vec<u8>),
     /// So many bytes of what the peer says next, and the end of the connection.
@@ -47,26 +47,21 @@ async fn way_to(daemon: &Daemon) -> (String, oneshot::Sender<Meddling>) {
 }
 
 /// A session through somebody, quiet: all that was said has arrived.
-async fn session_through(
+pub(super) async fn session_through(
     daemon: &Daemon,
     sessions: &mut (impl Stream<Item = SecureStream<TcpStream>> + Unpin),
 ) -> (SecureStream<TcpStream>, SecureStream<TcpStream>, oneshot::Sender<Meddling>) {
     let (address, tell) = way_to(daemon).await;
-    let dialled = dial(
-        &address,
-        "listener",
-        daemon.listener,
-        &daemon.dialler,
-        &daemon.options,
-        Account::new(),
-    );
-    let (dialled, accepted) = tokio::join!(dialled, sessions.next());
+    let (dialled, accepted) = tokio::join!(daemon.dial_at(&address), sessions.next());
     let (mut dialled, mut accepted) = (dialled.unwrap(), accepted.unwrap());
     exchange(&mut dialled, &mut accepted).await;
     (dialled, accepted, tell)
 }
 
-async fn exchange(here: &mut SecureStream<TcpStream>, there: &mut SecureStream<TcpStream>) {
+pub(super) async fn exchange(
+    here: &mut SecureStream<TcpStream>,
+    there: &mut SecureStream<TcpStream>,
+) {
     let mut heard = [0; 4];
     here.write_all(b"ping").await.unwrap();
     here.flush().await.unwrap();
@@ -77,16 +72,32 @@ async fn exchange(here: &mut SecureStream<TcpStream>, there: &mut SecureStream<T
     assert_eq!(&heard, b"pong");
 }
 
+/// The peer says something, and somebody meddles with it.
+pub(super) async fn meddle(
+    dialled: &mut SecureStream<TcpStream>,
+    tell: oneshot::Sender<Meddling>,
+    meddling: Meddling,
+) {
+    assert!(tell.send(meddling).is_ok(), "nobody is on the way");
+    dialled.write_all(&[7; 10_000]).await.unwrap();
+    // Who was cut off may be told so by the kernel.
+    let _ = dialled.flush().await;
+}
+
+/// A record that is the next one but for its key.
+pub(super) fn forged(counter: u64) -> Vec<u8> {
+    let mut forged = [&61u32.to_be_bytes()[..], &[0; 4], &counter.to_be_bytes()].concat();
+    forged.resize(65, 9);
+    forged
+}
+
 /// How the accepting end of such a session ends; another session goes on beside it.
 async fn ended_by(meddling: Meddling) -> RecordError {
     let (daemon, mut sessions) = Daemon::start().await;
     let (beside, other_end) = tokio::join!(daemon.dial(), sessions.next());
     let (mut beside, mut other_end) = (beside.unwrap(), other_end.unwrap());
     let (mut dialled, mut accepted, tell) = session_through(&daemon, &mut sessions).await;
-    assert!(tell.send(meddling).is_ok(), "nobody is on the way");
-    dialled.write_all(&[7; 10_000]).await.unwrap();
-    // Who was cut off may be told so by the kernel.
-    let _ = dialled.flush().await;
+    meddle(&mut dialled, tell, meddling).await;
     let mut received = Vec::new();
     let error = accepted.read_to_end(&mut received).await.unwrap_err();
     assert!(received.is_empty(), "something came out of it");
@@ -108,12 +119,8 @@ async fn a_length_that_no_record_has_ends_a_session_before_its_bytes_come() {
 async fn bytes_that_are_no_record_end_a_session() {
     let error = ended_by(Meddling::Say(vec![0x55; 1 << 20])).await;
     assert!(matches!(error, RecordError::Length(_)), "{error:?}");
-    // A record that is the next one but for its key.
-    let counter = 2u64;
-    let mut forged = [&61u32.to_be_bytes()[..], &[0; 4], &counter.to_be_bytes()].concat();
-    forged.resize(65, 9);
-    let error = ended_by(Meddling::Say(forged)).await;
-    assert_eq!(error, RecordError::Forged { epoch: 0, counter });
+    let error = ended_by(Meddling::Say(forged(2))).await;
+    assert_eq!(error, RecordError::Forged { epoch: 0, counter: 2 });
 }
 
 #[tokio::test]

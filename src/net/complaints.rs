@@ -1,9 +1,12 @@
-//! Warnings that a stranger can cause, so few that they cannot fill a disk.
+//! Warnings that others can cause, so few that they cannot fill a disk.
 
 use std::fmt;
+use std::io;
 use std::sync::{Mutex, PoisonError};
 
 use tokio::time::{Duration, Instant};
+
+use super::accept::is_want;
 
 /// Lines at once: a few wrong connections are told one by one.
 const LINES_MAX: u32 = 8;
@@ -13,7 +16,7 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// Writes warnings at a bounded rate, and says how many it kept to itself.
 #[derive(Debug, Default)]
-pub(super) struct Complaints(Mutex<Allowance>);
+pub(crate) struct Complaints(Mutex<Allowance>);
 
 #[derive(Debug, Default)]
 struct Allowance {
@@ -23,12 +26,22 @@ struct Allowance {
 }
 
 impl Complaints {
-    pub(super) fn warn(&self, what: fmt::Arguments<'_>) {
+    pub(crate) fn warn(&self, what: fmt::Arguments<'_>) {
         let allowed = self.0.lock().unwrap_or_else(PoisonError::into_inner).take(Instant::now());
         match allowed {
             None => {}
             Some(0) => tracing::warn!("{what}"),
-            Some(silent) => tracing::warn!("{what} (and {silent} such connections before)"),
+            Some(silent) => tracing::warn!("{what} (and {silent} such lines before)"),
+        }
+    }
+
+    /// Want of descriptors, which strangers can bring about.
+    pub(super) fn warn_of_accept(&self, error: &io::Error) {
+        if is_want(error) {
+            self.warn(format_args!(
+                "cannot accept connections for now, trying again: {error}; if it says too many \
+                 open files, raise the limit (ulimit -n)"
+            ));
         }
     }
 }
