@@ -3,11 +3,13 @@
 use bytes::Bytes;
 use futures::future::BoxFuture;
 
+mod budget;
 pub mod burst;
 pub mod client;
 mod convert;
 pub mod direct;
 pub mod limits;
+mod plain;
 pub mod pull;
 mod push;
 mod reads;

@@ -42,17 +42,20 @@ pub struct Settings {
     /// Directory to mount the peers' shares on; without it nothing is mounted.
     #[arg(long, env = "DROPD_MOUNT")]
     pub mount: Option<PathBuf>,
-    /// A direction changes its key after this many bytes.
-    #[arg(long, env = "DROPD_REKEY_BYTES")]
+    /// A direction changes its key after this many bytes: 1073741824 unless said
+    /// otherwise, at least 65536.
+    #[arg(long, env = "DROPD_REKEY_BYTES", value_name = "BYTES")]
     pub rekey_bytes: Option<u64>,
-    /// A direction changes its key after this many records.
-    #[arg(long, env = "DROPD_REKEY_RECORDS")]
+    /// A direction changes its key after this many records: 1048576 unless said
+    /// otherwise.
+    #[arg(long, env = "DROPD_REKEY_RECORDS", value_name = "COUNT")]
     pub rekey_records: Option<u64>,
-    /// A direction changes its key when it is this old, and data is to be sent.
+    /// A direction changes its key when it is this old, and data is to be sent: 60000
+    /// unless said otherwise.
     #[arg(long, env = "DROPD_REKEY_INTERVAL_MS", value_name = "MS")]
     pub rekey_interval_ms: Option<u64>,
     /// Fresh keys are agreed with the peer when the last are this old, and data is to
-    /// be sent.
+    /// be sent: 120000 unless said otherwise, at least 50.
     #[arg(long, env = "DROPD_FOLD_INTERVAL_MS", value_name = "MS")]
     pub fold_interval_ms: Option<u64>,
     /// How records are sealed: auto, chacha20-poly1305 or aes-256-gcm.

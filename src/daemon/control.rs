@@ -239,7 +239,7 @@ impl Calls for Control {
         &self,
         _: Request<wire::StopRequest>,
     ) -> Result<Response<wire::StopReply>, Status> {
-        self.core.stop.send_replace(true);
+        self.core.stop.cancel();
         Ok(Response::new(wire::StopReply {}))
     }
 

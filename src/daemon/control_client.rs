@@ -20,6 +20,9 @@ pub type ControlClient = Calls<InterceptedService<Channel, Bearer>>;
 /// one management network away.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 
+/// Largest reply: a listing of `LIST_ENTRIES_MAX` entries with the longest names.
+const REPLY_BYTES_MAX: usize = 128 << 20;
+
 /// How to reach a daemon's control service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ControlAddress {
@@ -72,7 +75,7 @@ pub async fn connect(address: &ControlAddress) -> Result<ControlClient, ConnectE
             (tcp(address).await?, Some(token))
         }
     };
-    Ok(Calls::with_interceptor(channel, Bearer(token)))
+    Ok(Calls::with_interceptor(channel, Bearer(token)).max_decoding_message_size(REPLY_BYTES_MAX))
 }
 
 async fn unix(path: &Path) -> Result<Channel, ConnectError> {

@@ -1,25 +1,27 @@
 //! What a running daemon consists of, as control and wiring see it.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::future::join_all;
-use tokio::sync::watch;
 use tokio::time::{Duration, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::config::Config;
 use super::peers::{AddError, PeerEntry, Peers};
 use super::session::PeerRemote;
 use crate::fs::Shares;
 use crate::fuse::Readers;
+use crate::net::Complaints;
 use crate::proto::control as wire;
 use crate::secure::{PeerId, SessionHandle};
 use crate::source::Source;
 use crate::telemetry::setup::Telemetry;
 
-/// Accepted sessions that are remembered for their counters. Beyond it, as a
-/// peer that connects without end could bring about, only the count is lost.
-const ACCEPTED_MAX: usize = 4096;
+/// Connections of one peer that dialled us, lanes included: four sessions with all
+/// their lanes. Beyond it the oldest is cut, which may be one whose other end has died
+/// without a word.
+const ACCEPTED_PER_PEER_MAX: usize = 32;
 
 /// How long the tasks of cut sessions may take to notice: they only have to be polled
 /// once.
@@ -40,8 +42,8 @@ pub(crate) struct Core {
     pub(crate) accepted: Accepted,
     /// One change of the known peers at a time: `peers` and `shares` agree.
     pub(crate) changing: Mutex<()>,
-    /// Becomes true once: the daemon is to stop.
-    pub(crate) stop: watch::Sender<bool>,
+    /// Cancelled once: the daemon is to stop.
+    pub(crate) stop: CancellationToken,
 }
 
 impl Core {
@@ -71,9 +73,10 @@ impl Core {
         };
         let Some(peer) = peer else { return false };
         let id = peer.entry().id;
-        let dialled = peer.current().map(|session| session.handle);
+        let dialled = peer.current().map(|session| session.handles()).unwrap_or_default();
         let accepted = self.accepted.all().into_iter().filter(|handle| handle.peer_id() == id);
         let sessions: Vec<SessionHandle> = dialled.into_iter().chain(accepted).collect();
+        tracing::info!(peer = name, sessions = sessions.len(), "forgotten; its sessions are cut");
         let ended = join_all(sessions.iter().map(SessionHandle::closed));
         if timeout(CUT_DEADLINE, ended).await.is_err() {
             tracing::warn!(peer = name, "a session with the removed peer has not ended yet");
@@ -95,24 +98,49 @@ impl Core {
     }
 }
 
-/// Sessions that peers dialled.
+/// Sessions that peers dialled, in the order in which they came.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Accepted(Arc<Mutex<Vec<SessionHandle>>>);
+pub(crate) struct Accepted {
+    sessions: Arc<Mutex<Vec<(SessionHandle, CancellationToken)>>>,
+    complaints: Arc<Complaints>,
+}
 
 impl Accepted {
-    /// Remembers one as long as it lives.
-    pub(crate) fn add(&self, handle: SessionHandle) {
-        let mut handles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        handles.retain(|handle| !handle.is_closed());
-        if handles.len() < ACCEPTED_MAX {
-            handles.push(handle);
+    /// Remembers one as long as it lives, and makes room for it among those of its peer.
+    /// Returns what cuts it, also when `forgotten` is cancelled.
+    pub(crate) fn add(
+        &self,
+        handle: SessionHandle,
+        forgotten: &CancellationToken,
+    ) -> CancellationToken {
+        let cut = forgotten.child_token();
+        let mut sessions = self.sessions();
+        sessions.retain(|(handle, _)| !handle.is_closed());
+        let peer = handle.peer_id();
+        let mut of_peer = sessions.iter().enumerate().filter(|(_, (one, _))| one.peer_id() == peer);
+        let oldest = of_peer.next().map(|(index, _)| index);
+        // All others of them.
+        let full = of_peer.count() + 1 >= ACCEPTED_PER_PEER_MAX;
+        if let Some(index) = oldest.filter(|_| full) {
+            let (_, oldest) = sessions.remove(index);
+            oldest.cancel();
+            self.complaints.warn(format_args!(
+                "{} has {ACCEPTED_PER_PEER_MAX} connections to us: the oldest gives way to another",
+                handle.peer_name()
+            ));
         }
+        sessions.push((handle, cut.clone()));
+        cut
     }
 
     /// Those that are up.
     pub(crate) fn all(&self) -> Vec<SessionHandle> {
-        let handles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        handles.iter().filter(|handle| !handle.is_closed()).cloned().collect()
+        let up = |(handle, _): &(SessionHandle, _)| (!handle.is_closed()).then(|| handle.clone());
+        self.sessions().iter().filter_map(up).collect()
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, Vec<(SessionHandle, CancellationToken)>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -10,10 +10,10 @@ use std::time::SystemTime;
 use futures::StreamExt as _;
 use futures::future::join_all;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Duration, timeout};
 use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
+use tokio_util::sync::CancellationToken;
 
 use super::admitted::Admitted;
 use super::config::{Config, ControlListen};
@@ -142,7 +142,7 @@ impl Daemon {
             telemetry,
             accepted: Accepted::default(),
             changing: Mutex::default(),
-            stop: watch::Sender::new(false),
+            stop: CancellationToken::new(),
             config,
         });
         for peer in core.config.peers.clone() {
@@ -169,23 +169,23 @@ impl Daemon {
 
     /// Resolves when `Stop` was called. Cancel-safe.
     pub async fn stopped(&self) {
-        let mut stop = self.core.stop.subscribe();
-        // The sender lives in `core`, so this ends only with `true`.
-        let _ = stop.wait_for(|stop| *stop).await;
+        self.core.stop.cancelled().await;
     }
 
     /// Unmounts, closes the sessions with an authenticated close, and ends.
     pub async fn close(mut self) {
+        // First: what peers wait for ends with a word, and nothing new is asked for.
+        self.core.stop.cancel();
         if let Some(mount) = self.mount.take()
             && let Err(error) = mount.unmount().await
         {
             tracing::error!(%error, "the mount stays behind");
         }
         let peers = self.core.peers.all();
-        join_all(peers.iter().map(|peer| peer.close())).await;
-        self.core.stop.send_replace(true);
+        let closed = join_all(peers.iter().map(|peer| peer.close()));
         let ended = async { while self.servers.join_next().await.is_some() {} };
-        if timeout(CLOSE_DEADLINE, ended).await.is_err() {
+        let (_, ended) = tokio::join!(closed, timeout(CLOSE_DEADLINE, ended));
+        if ended.is_err() {
             tracing::warn!("sessions are still in use and are cut off");
             // The connections have tasks of their own, which outlive the servers'. A peer
             // that is forgotten is told good-bye, as far as it listens.
@@ -248,13 +248,14 @@ fn serve_peers(
     let incoming = listener.incoming(identity, known, options).filter_map(move |session| {
         let Ok(session) = session;
         // One that was forgotten since its handshake is not served.
-        let admitted = peers.forgotten(&session.handle().peer_id()).map(|forgotten| {
-            accepted.add(session.handle());
-            Ok::<_, Infallible>(Admitted::new(session, forgotten))
+        let handle = session.handle();
+        let admitted = peers.forgotten(&handle.peer_id()).map(|forgotten| {
+            let cut = accepted.add(handle.clone(), &forgotten);
+            Ok::<_, Infallible>(Admitted::accepted(session, handle.peer_name(), cut))
         });
         std::future::ready(admitted)
     });
-    let service = Service::server(Arc::clone(&core.source), find_caller);
+    let service = Service::server(Arc::clone(&core.source), find_caller, core.stop.clone());
     let serving =
         limits::server().add_service(service).serve_with_incoming_shutdown(incoming, stopped(core));
     servers.spawn(async move {
@@ -315,9 +316,5 @@ async fn serve_control(
 }
 
 fn stopped(core: &Core) -> impl Future<Output = ()> + Send + use<> {
-    let mut stop = core.stop.subscribe();
-    async move {
-        // A sender that is gone means the same.
-        let _ = stop.wait_for(|stop| *stop).await;
-    }
+    core.stop.clone().cancelled_owned()
 }

@@ -50,6 +50,8 @@ pub struct PeerSession {
     /// Cancelled when its id is no longer known: ends every session with it.
     forgotten: CancellationToken,
     state: Mutex<State>,
+    /// Why there was no session when that was last told; empty since there was one.
+    told: Mutex<String>,
     /// One at a time: two would make too many connections.
     widening: tokio::sync::Mutex<()>,
 }
@@ -77,8 +79,8 @@ impl PeerSession {
     /// `forgotten` is that of the same id, where it was known before.
     pub(super) fn new(entry: PeerEntry, dialler: Dialler, forgotten: CancellationToken) -> Self {
         let state = Mutex::new(State::Down { last_error: String::new() });
-        let (account, widening) = (Account::new(), tokio::sync::Mutex::default());
-        Self { entry, account, dialler, forgotten, state, widening }
+        let (account, told, widening) = (Account::new(), Mutex::default(), Default::default());
+        Self { entry, account, dialler, forgotten, state, told, widening }
     }
 
     /// Cancelled when this peer's id is no longer known.
@@ -140,9 +142,10 @@ impl PeerSession {
             State::Down { last_error: "closed here".to_owned() },
         );
         let State::Up(session) = before else { return };
-        let Session { client, handle } = *session;
-        drop(client);
-        if timeout(CLOSE_DEADLINE, handle.closed()).await.is_err() {
+        let handles = session.handles();
+        drop(session);
+        let closed = join_all(handles.iter().map(SessionHandle::closed));
+        if timeout(CLOSE_DEADLINE, closed).await.is_err() {
             tracing::warn!(peer = self.entry.name, "the session is still in use and is cut off");
         }
     }
@@ -164,13 +167,24 @@ impl PeerSession {
         let connected = self.connect().await;
         let state = match &connected {
             Ok(session) => State::Up(Box::new(session.clone())),
-            Err(error) => {
-                tracing::warn!(%error, "no session");
-                State::Down { last_error: error.to_string() }
-            }
+            Err(error) => State::Down { last_error: error.to_string() },
         };
+        self.tell(connected.as_ref().err());
         *self.state() = state;
         connected
+    }
+
+    /// Says why there is no session, once as long as it stays the same: a mount may ask
+    /// for one with every call.
+    fn tell(&self, error: Option<&FetchError>) {
+        let why = error.map(ToString::to_string).unwrap_or_default();
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if *told != why {
+            if !why.is_empty() {
+                tracing::warn!(error = why, "no session");
+            }
+            *told = why;
+        }
     }
 
     async fn connect(&self) -> Result<Session, FetchError> {
@@ -188,7 +202,7 @@ impl PeerSession {
             .await
             .map_err(|error| unreachable(error.to_string()))?;
         let handle = stream.handle();
-        let stream = Admitted::new(stream, self.forgotten.clone());
+        let stream = Admitted::dialled(stream, self.forgotten.clone());
         let client = Client::over(stream, name, self.account.clone(), *deadlines).await?;
         tracing::info!(peer = name, address, session_id = handle.session_id(), "session is up");
         Ok(Session { client, handle })
@@ -219,7 +233,7 @@ impl PeerSession {
         let stream = net::join(address, &session.handle, identity, options).await;
         let stream = stream.map_err(|error| unreachable(error.to_string()))?;
         let handle = stream.handle();
-        let stream = Admitted::new(stream, self.forgotten.clone());
+        let stream = Admitted::dialled(stream, self.forgotten.clone());
         session.client.add_lane(stream, handle).await
     }
 

@@ -3,23 +3,30 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tokio::net::TcpStream;
 use tonic::Code;
 
 use super::config::{Config, ControlListen};
 use super::control_client::{ControlAddress, ControlClient, connect};
 use super::run::{Daemon, StartError};
+use crate::net::{SessionOptions, dial};
 use crate::proto::control as wire;
 use crate::proto::control::destination::To;
 use crate::proto::control::transfer_event::Event;
 use crate::sample::Sample;
-use crate::secure::{Provider, RekeyLimits, SuiteChoice};
+use crate::secure::{Identity, Provider, RekeyLimits, SecureStream, SuiteChoice};
+use crate::telemetry::layers::Account;
 
 mod capture;
 mod forgotten;
 mod lanes;
+mod many;
 mod stopping;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+/// Many times what anything here takes, and a daemon gives its sessions to end.
+const STUCK: Duration = Duration::from_secs(60);
 
 struct Place {
     base: tempfile::TempDir,
@@ -63,6 +70,18 @@ async fn introduce(client: &mut ControlClient, name: &str, other: &Daemon, dial:
     let address = if dial { other.listen_address().to_owned() } else { String::new() };
     let (name, id) = (name.to_owned(), other.id().to_string());
     client.add_peer(wire::AddPeerRequest { name, id, address }).await.unwrap();
+}
+
+/// Makes a peer known that has no daemon.
+async fn know(client: &mut ControlClient, name: &str, peer: &Identity) {
+    let (name, id) = (name.to_owned(), peer.id().to_string());
+    client.add_peer(wire::AddPeerRequest { name, id, address: String::new() }).await.unwrap();
+}
+
+/// A session of such a peer with a daemon.
+async fn dial_as(peer: &Identity, daemon: &Daemon) -> SecureStream<TcpStream> {
+    let (address, options) = (daemon.listen_address(), SessionOptions::default());
+    dial(address, "daemon", daemon.id(), peer, &options, Account::new()).await.unwrap()
 }
 
 async fn pull(
@@ -205,7 +224,7 @@ async fn check_bursts(at_alice: &mut ControlClient) {
 }
 
 fn other_id() -> String {
-    crate::secure::Identity::generate().unwrap().id().to_string()
+    Identity::generate().unwrap().id().to_string()
 }
 
 /// At an address that was a daemon's a moment ago: until its listening task is gone,

@@ -14,6 +14,7 @@ use tracing::Instrument as _;
 
 use super::convert::{listed_entry, stat_entry};
 use super::limits::{self, Deadlines, LIST_ENTRIES_MAX};
+use super::plain::Plain;
 pub use super::push::Push;
 use super::push::{Asker, Expected};
 use super::reads::{Range, Reads};
@@ -27,6 +28,7 @@ use crate::telemetry::{clock, propagate};
 mod burst;
 mod lanes;
 
+pub(super) use lanes::Connection;
 use lanes::{Lane, stripes};
 
 /// What to fetch by [`Client::push`].
@@ -50,7 +52,7 @@ pub struct PushRequest {
 /// One session's client. Clones share the session.
 #[derive(Clone, Debug)]
 pub struct Client {
-    calls: DropClient<Channel>,
+    calls: DropClient<Plain>,
     /// Under `calls`, for what is carried without it.
     channel: Channel,
     peer: Arc<str>,
@@ -73,9 +75,9 @@ impl Client {
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let channel = over(limits::endpoint(), io, peer, deadlines.unary_ms).await?;
-        let calls = DropClient::new(channel.clone())
-            .max_decoding_message_size(limits::MESSAGE_BYTES_MAX)
-            .max_encoding_message_size(limits::MESSAGE_BYTES_MAX);
+        let calls = DropClient::new(Plain(channel.clone()))
+            .max_decoding_message_size(limits::SMALL_MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(limits::SMALL_MESSAGE_BYTES_MAX);
         let (shared_reads, lanes) = (Arc::default(), Arc::default());
         Ok(Self { calls, channel, peer: peer.into(), account, deadlines, shared_reads, lanes })
     }
@@ -148,18 +150,18 @@ impl Client {
         let PushRequest { path, offset_bytes, length_bytes, version, part_bytes, lanes_max } =
             request;
         let span = spans::fetch(&self.peer, &path, offset_bytes, length_bytes.unwrap_or(0));
-        let channels = self.channels(lanes_max);
+        let connections = self.connections(lanes_max);
         let expected = match version {
-            Some(version) if channels.len() > 1 => {
+            Some(version) if connections.len() > 1 => {
                 let rest_bytes = version.size_bytes.saturating_sub(offset_bytes);
                 let bytes = length_bytes.map_or(rest_bytes, |length| length.min(rest_bytes));
                 let part_bytes = part_bytes.unwrap_or(limits::PART_BYTES_DEFAULT);
-                stripes(version, offset_bytes, offset_bytes + bytes, part_bytes, channels.len())
+                stripes(version, offset_bytes, offset_bytes + bytes, part_bytes, connections.len())
             }
             _ => vec![Expected::new(version, offset_bytes, length_bytes, part_bytes)],
         };
         let asker = Asker {
-            channels: channels.into_iter().map(Some).collect(),
+            connections: connections.into_iter().map(Some).collect(),
             peer: self.peer.to_string(),
             path,
             unary_ms: self.deadlines.unary_ms,

@@ -27,7 +27,8 @@ use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
 use tower::{Service, ServiceExt as _};
 
-use super::limits::MESSAGE_BYTES_MAX;
+use super::limits::{MESSAGE_BYTES_MAX, REQUEST_BYTES_MAX, SMALL_MESSAGE_BYTES_MAX};
+use super::plain;
 use crate::proto::drop as wire;
 use crate::proto::drop::drop_server::{Drop as Calls, DropServer};
 
@@ -81,8 +82,8 @@ impl<T: Calls> Direct<T> {
     pub fn new(calls: T) -> Self {
         let calls = Arc::new(calls);
         let rest = DropServer::from_arc(Arc::clone(&calls))
-            .max_decoding_message_size(MESSAGE_BYTES_MAX)
-            .max_encoding_message_size(MESSAGE_BYTES_MAX);
+            .max_decoding_message_size(SMALL_MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(SMALL_MESSAGE_BYTES_MAX);
         Self { calls, rest }
     }
 }
@@ -130,7 +131,7 @@ async fn stream_file<T: Calls>(
 fn requests<M: Message + Default + 'static>(request: http::Request<Body>) -> Request<Streaming<M>> {
     Request::from_http(request).map(|body| {
         let decoder = ProstCodec::<M, M>::default().decoder();
-        Streaming::new_request(decoder, body, None, Some(MESSAGE_BYTES_MAX))
+        Streaming::new_request(decoder, body, None, Some(REQUEST_BYTES_MAX))
     })
 }
 
@@ -240,7 +241,8 @@ where
     request.headers_mut().insert(header::TE, HeaderValue::from_static("trailers"));
     request.headers_mut().insert(header::CONTENT_TYPE, GRPC);
     let response = channel.oneshot(request).await.map_err(|e| Status::from_error(Box::new(e)))?;
-    let (head, body) = response.into_parts();
+    let (mut head, body) = response.into_parts();
+    plain::without_details(&mut head.headers);
     match Status::from_header_map(&head.headers) {
         Some(status) if status.code() != Code::Ok => return Err(status),
         _ => {}
@@ -276,7 +278,11 @@ impl<M: Message + Default> Messages<M> {
             let frame = frame.transpose()?.map(Frame::into_data);
             match frame {
                 Some(Ok(data)) => self.arrived.push(data),
-                Some(Err(other)) => return self.end(other.trailers_ref()).map(|()| None),
+                Some(Err(other)) => {
+                    let mut trailers = other.into_trailers().ok();
+                    trailers.iter_mut().for_each(plain::without_details);
+                    return self.end(trailers.as_ref()).map(|()| None);
+                }
                 None => return self.end(None).map(|()| None),
             }
         }

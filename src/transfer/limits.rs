@@ -5,18 +5,28 @@ use std::time::Duration;
 
 use tonic::transport::{Endpoint, Server};
 
+use crate::secure::lane::LANES_MAX;
+
 /// HTTP/2 receive window of a stream. It caps a stream at window/RTT: 64 MiB carry
 /// 10 Gbit/s up to 50 ms, 1 Gbit/s up to 500 ms. Memory is used only while the reader
 /// lags.
 pub const WINDOW_BYTES: u32 = 64 << 20;
 
-/// The same of the whole connection: a stream that nobody reads leaves as much for all
-/// others.
-pub const CONNECTION_WINDOW_BYTES: u32 = 2 * WINDOW_BYTES;
+/// The same of a whole connection that we dialled: one for each lane of a push, whose
+/// streams may all come to this connection when the others die, and one for all other
+/// calls. A stream that waits for its turn must not hold up the one whose turn it is.
+pub const CONNECTION_WINDOW_BYTES: u32 = (LANES_MAX as u32 + 1) * WINDOW_BYTES;
 
-/// The same of each further lane, which carries nothing but its share of a push: four
-/// have as much together as the session. A lane that is ahead waits in it.
+/// Receive window of a stream on a further lane, which carries nothing but its share of a
+/// push: four have as much together as the session. A lane that is ahead waits in it.
 pub const LANE_WINDOW_BYTES: u32 = WINDOW_BYTES / 4;
+
+/// The same of the whole lane, which other lanes' streams may come to.
+pub const LANE_CONNECTION_WINDOW_BYTES: u32 = LANES_MAX as u32 * LANE_WINDOW_BYTES;
+
+/// What a peer may send to us as a server, of a stream and of a connection: requests
+/// and bursts.
+pub const SERVER_WINDOW_BYTES: u32 = WINDOW_BYTES;
 
 /// Largest HTTP/2 DATA frame that we accept, and with it what a peer sends: its
 /// default of 16 KiB halves the throughput on loopback.
@@ -71,8 +81,14 @@ pub const BURST_BYTES_MAX: u64 = WINDOW_BYTES as u64 / 2;
 /// A whole burst, in milliseconds. What takes longer is too long for its link.
 pub const BURST_DEADLINE_MS: u64 = 120_000;
 
-/// Largest message either side decodes.
+/// Largest message with file bytes.
 pub const MESSAGE_BYTES_MAX: usize = (CHUNK_BYTES_MAX + (64 << 10)) as usize;
+
+/// Largest of all others, either way: a batch of a listing has at most 350 KiB.
+pub const SMALL_MESSAGE_BYTES_MAX: usize = 512 << 10;
+
+/// Largest request for file bytes: a path of 4096 bytes, a version, a trace.
+pub const REQUEST_BYTES_MAX: usize = 16 << 10;
 
 /// Concurrent calls on one session. Mount and pulls need a handful.
 pub const CALLS_MAX: u32 = 64;
@@ -103,8 +119,8 @@ impl Default for Deadlines {
 /// A tonic server with these limits.
 pub fn server() -> Server {
     Server::builder()
-        .initial_stream_window_size(WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .initial_stream_window_size(SERVER_WINDOW_BYTES)
+        .initial_connection_window_size(SERVER_WINDOW_BYTES)
         .max_frame_size(FRAME_BYTES)
         .max_concurrent_streams(CALLS_MAX)
         .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
@@ -119,7 +135,7 @@ pub fn endpoint() -> Endpoint {
 
 /// The same for a further lane.
 pub fn lane_endpoint() -> Endpoint {
-    with_windows(LANE_WINDOW_BYTES, LANE_WINDOW_BYTES)
+    with_windows(LANE_WINDOW_BYTES, LANE_CONNECTION_WINDOW_BYTES)
 }
 
 fn with_windows(stream_bytes: u32, connection_bytes: u32) -> Endpoint {

@@ -7,11 +7,11 @@
 use bytes::Bytes;
 use futures::stream;
 use tokio::time::{Duration, timeout};
-use tonic::transport::Channel;
 use tonic::{Request, Status};
 use tracing::Span;
 
 use super::FetchError;
+use super::client::Connection;
 use super::direct::{self, Messages};
 use super::status::{fetch_error, is_broken};
 use crate::proto::drop as wire;
@@ -41,15 +41,15 @@ struct Way {
     parts: Option<Messages<wire::FilePart>>,
     expected: Expected,
     first: bool,
-    /// Which of the asker's channels carries it.
-    channel: usize,
+    /// Which of the asker's connections carries it.
+    connection: usize,
 }
 
 /// Asks for streams.
 #[derive(Debug)]
 pub(super) struct Asker {
     /// None for one that broke.
-    pub(super) channels: Vec<Option<Channel>>,
+    pub(super) connections: Vec<Option<Connection>>,
     pub(super) peer: String,
     pub(super) path: String,
     pub(super) unary_ms: u64,
@@ -67,27 +67,27 @@ enum Failed {
 }
 
 impl Push {
-    /// Begins as many streams as are expected, one on each channel.
+    /// Begins as many streams as are expected, one on each connection.
     pub(super) async fn begin(
         mut asker: Asker,
         expected: Vec<Expected>,
     ) -> Result<Self, FetchError> {
-        let asked = expected.iter().enumerate().map(|(channel, expected)| {
+        let asked = expected.iter().enumerate().map(|(connection, expected)| {
             let asker = &asker;
-            async move { asker.ask(channel, expected).await }
+            async move { asker.ask(connection, expected).await }
         });
         let answers = futures::future::join_all(asked).await;
         let mut ways = Vec::with_capacity(expected.len());
-        for (channel, (answer, expected)) in answers.into_iter().zip(expected).enumerate() {
+        for (connection, (answer, expected)) in answers.into_iter().zip(expected).enumerate() {
             let parts = match answer {
                 Ok(parts) => Some(parts),
                 Err(Failed::Broken(error)) => {
-                    asker.give_up(channel, error)?;
+                    asker.give_up(connection, error)?;
                     None
                 }
                 Err(Failed::Else(error)) => return Err(error),
             };
-            ways.push(Way { parts, expected, first: true, channel });
+            ways.push(Way { parts, expected, first: true, connection });
         }
         Ok(Self { asker, ways, turn: 0, ended: 0 })
     }
@@ -117,8 +117,8 @@ impl Push {
                 }
                 Err(Failed::Broken(error)) => {
                     way.parts = None;
-                    let channel = way.channel;
-                    self.asker.give_up(channel, error)?;
+                    let connection = way.connection;
+                    self.asker.give_up(connection, error)?;
                 }
                 Err(Failed::Else(error)) => return Err(error),
             }
@@ -136,9 +136,9 @@ impl Way {
                     let Some(rest) = self.expected.rest() else { return Ok(None) };
                     self.expected = rest;
                 }
-                self.channel = asker.open_channel(self.channel);
+                self.connection = asker.open_connection(self.connection);
                 self.first = true;
-                self.parts.insert(asker.ask(self.channel, &self.expected).await?)
+                self.parts.insert(asker.ask(self.connection, &self.expected).await?)
             }
         };
         let message = {
@@ -165,10 +165,10 @@ impl Way {
 impl Asker {
     async fn ask(
         &self,
-        channel: usize,
+        connection: usize,
         expected: &Expected,
     ) -> Result<Messages<wire::FilePart>, Failed> {
-        let Some(channel) = self.channels.get(channel).cloned().flatten() else {
+        let Some(connection) = self.connections.get(connection).cloned().flatten() else {
             let (peer, reason) = (self.peer.clone(), "its lane is gone".to_owned());
             return Err(Failed::Broken(FetchError::Unreachable { peer, reason }));
         };
@@ -176,7 +176,7 @@ impl Asker {
         let mut request = Request::new(stream::iter([request]));
         self.span.in_scope(|| propagate::attach(&mut request));
         let _grpc = self.account.enter(Layer::Grpc);
-        let call = direct::call(channel, direct::STREAM_FILE, request);
+        let call = direct::call(connection.channel, direct::STREAM_FILE, request);
         match timeout(Duration::from_millis(self.unary_ms), call).await {
             Err(_elapsed) => Err(Failed::Broken(self.timed_out(self.unary_ms))),
             Ok(Err(status)) => Err(self.failed_status(&status)),
@@ -184,17 +184,17 @@ impl Asker {
         }
     }
 
-    /// A channel that is not known to be broken, the given one if that is so.
-    fn open_channel(&self, wanted: usize) -> usize {
-        let count = self.channels.len();
+    /// A connection that is not known to be broken, the given one if that is so.
+    fn open_connection(&self, wanted: usize) -> usize {
+        let count = self.connections.len();
         let mut from_there = (wanted..count).chain(0..wanted);
-        from_there.find(|&index| self.channels[index].is_some()).unwrap_or(wanted)
+        from_there.find(|&index| self.connections[index].is_some()).unwrap_or(wanted)
     }
 
-    /// No stream is begun on this channel any more; `error` when it was the last.
-    fn give_up(&mut self, channel: usize, error: FetchError) -> Result<(), FetchError> {
-        self.channels[channel] = None;
-        if self.channels.iter().all(Option::is_none) {
+    /// No stream is begun on this connection any more; `error` when it was the last.
+    fn give_up(&mut self, connection: usize, error: FetchError) -> Result<(), FetchError> {
+        self.connections[connection].take().inspect(Connection::give_up);
+        if self.connections.iter().all(Option::is_none) {
             return Err(error);
         }
         tracing::warn!(%error, "a lane is lost; the transfer goes on over the others");

@@ -4,7 +4,7 @@
 //! by one-shots, so nobody holds a lock while waiting, and a caller that goes
 //! away costs no more than its answer being dropped.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Duration, Instant, sleep_until};
@@ -13,7 +13,7 @@ use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
 use super::direct::{self, Messages};
-use super::limits::DEPTH_MAX;
+use super::limits::{DEPTH_MAX, READ_IN_FLIGHT_MAX};
 use super::status::{coded_error, fetch_error, unreachable};
 use super::{FetchError, Version};
 use crate::proto::drop as wire;
@@ -51,7 +51,8 @@ impl Reads {
             peer: peer.to_owned(),
             stall: Duration::from_millis(stall_ms),
             incoming,
-            pending: HashMap::new(),
+            pending: BTreeMap::new(),
+            overtaken: 0,
             next_id: 0,
             deadline: Instant::now(),
         };
@@ -91,9 +92,14 @@ struct Task {
     peer: String,
     stall: Duration,
     incoming: mpsc::Receiver<Ask>,
-    pending: HashMap<u64, Ask>,
+    /// By id, so in the order in which they were asked.
+    pending: BTreeMap<u64, Ask>,
+    /// Answers that came before that of the oldest one.
+    overtaken: usize,
     next_id: u64,
-    /// When silence becomes a stall; means nothing while nothing is pending.
+    /// When silence becomes a stall; means nothing while nothing is pending. Answers do
+    /// not move it any more when [`READ_IN_FLIGHT_MAX`] of them, all that a peer works on
+    /// at a time, have overtaken the oldest read: that one may have been left out.
     deadline: Instant,
 }
 
@@ -110,7 +116,7 @@ impl Task {
     async fn run(mut self, channel: Channel, call: Request<()>) {
         let end = self.pump(channel, call).await;
         self.incoming.close();
-        let mut left: Vec<Ask> = self.pending.drain().map(|(_, ask)| ask).collect();
+        let mut left: Vec<Ask> = std::mem::take(&mut self.pending).into_values().collect();
         while let Some(ask) = self.incoming.recv().await {
             left.push(ask);
         }
@@ -139,7 +145,9 @@ impl Task {
                 received = message => match received {
                     Ok(Received::Opened(stream)) => replies = Some(stream),
                     Ok(Received::Reply(Some(reply))) => {
-                        self.deadline = Instant::now() + self.stall;
+                        if !self.is_withheld(reply.id) {
+                            self.deadline = Instant::now() + self.stall;
+                        }
                         if let Err(reason) = self.answer(reply) {
                             return End::Nonsense(reason);
                         }
@@ -168,6 +176,13 @@ impl Task {
         let request = wire::ReadRequest { id, ..ask.request.clone() };
         self.pending.insert(id, ask);
         requests.try_send(request).is_ok()
+    }
+
+    /// Counts an answer; whether the oldest one is still withheld after it.
+    fn is_withheld(&mut self, answered: u64) -> bool {
+        let oldest = self.pending.first_key_value().is_none_or(|(id, _)| *id == answered);
+        self.overtaken = if oldest { 0 } else { self.overtaken + 1 };
+        self.overtaken > READ_IN_FLIGHT_MAX
     }
 
     /// Hands a reply to whom it belongs; the reason when it belongs to nobody.

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _};
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::budget::{Budget, Purse};
 use super::burst::{self, WireCounter};
 use super::direct::Direct;
 use super::{limits, spans};
@@ -16,10 +18,12 @@ use crate::telemetry::layers::{Account, Layer};
 use crate::telemetry::propagate;
 
 mod call;
+mod ending;
 mod ranged;
 mod timing;
 
 use call::Call;
+use ending::{stops, until};
 
 /// Who is at the other end of a call.
 #[derive(Clone, Debug)]
@@ -40,16 +44,27 @@ pub type FindCaller = fn(&http::Extensions) -> Option<Caller>;
 pub struct Service {
     source: Arc<Source>,
     find_caller: FindCaller,
+    budget: Budget,
+    stop: CancellationToken,
 }
 
 impl Service {
-    /// The gRPC service, with its message limits set.
-    pub fn server(source: Arc<Source>, find_caller: FindCaller) -> Direct<Self> {
-        Direct::new(Self::new(source, find_caller))
+    /// The gRPC service, with its message limits set. All answers end with UNAVAILABLE
+    /// once `stop` is cancelled.
+    pub fn server(
+        source: Arc<Source>,
+        find_caller: FindCaller,
+        stop: CancellationToken,
+    ) -> Direct<Self> {
+        Direct::new(Self::new(source, find_caller, stop))
     }
 
-    pub(super) fn new(source: Arc<Source>, find_caller: FindCaller) -> Self {
-        Self { source, find_caller }
+    pub(super) fn new(
+        source: Arc<Source>,
+        find_caller: FindCaller,
+        stop: CancellationToken,
+    ) -> Self {
+        Self { source, find_caller, budget: Budget::default(), stop }
     }
 
     fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
@@ -70,21 +85,26 @@ impl DropCalls for Service {
         request: Request<wire::ListRequest>,
     ) -> Result<Response<Self::ListStream>, Status> {
         let path = SharePath::parse(&request.get_ref().path)?;
+        let turn = self.budget.of(&self.caller(&request)?.peer).list().await?;
         let source = Arc::clone(&self.source);
-        let batches = on_disk(move || {
+        let (batches, turn) = on_disk(move || {
             let mut listing = source.list(&path)?;
             let mut batches = Vec::new();
             loop {
                 let entries = listing.next_batch(limits::LIST_BATCH_ENTRIES_MAX);
                 if entries.is_empty() {
-                    return Ok(batches);
+                    return Ok((batches, turn));
                 }
                 let entries = entries.into_iter().map(Into::into).collect();
                 batches.push(Ok(wire::ListReply { entries }));
             }
         })
         .await?;
-        Ok(Response::new(futures::stream::iter(batches).boxed()))
+        // The turn lasts until the last batch has gone.
+        let batches = futures::stream::iter(batches).inspect(move |_| {
+            let _held = &turn;
+        });
+        Ok(Response::new(until(batches, &self.stop)))
     }
 
     async fn stat(
@@ -102,10 +122,12 @@ impl DropCalls for Service {
         request: Request<wire::StreamFileRequest>,
     ) -> Result<Response<Self::StreamFileStream>, Status> {
         let caller = self.caller(&request)?;
-        let span = spans::call(&caller.peer, &request.get_ref().path, "push");
+        let path = SharePath::parse(&request.get_ref().path)?;
+        let span = spans::call(&caller.peer, path.as_str(), "push");
         propagate::set_parent(&span, propagate::extract(&request));
-        let call = Call::new(caller.account, span);
-        Ok(Response::new(push(&self.source, call, request.into_inner()).await?.boxed()))
+        let (call, purse) = (Call::new(caller.account, span), self.budget.of(&caller.peer));
+        let parts = push(&self.source, call, purse, path, request.into_inner()).await?;
+        Ok(Response::new(until(parts, &self.stop)))
     }
 
     async fn read(
@@ -116,8 +138,12 @@ impl DropCalls for Service {
         let span = spans::call(&caller.peer, "", "request-response");
         propagate::set_parent(&span, propagate::extract(&request));
         let call = Call::new(caller.account, span);
-        let replies = ranged::replies(Arc::clone(&self.source), call, request.into_inner());
-        Ok(Response::new(replies.boxed()))
+        let serving = ranged::Serving {
+            source: Arc::clone(&self.source),
+            call,
+            purse: self.budget.of(&caller.peer),
+        };
+        Ok(Response::new(until(ranged::replies(serving, request.into_inner()), &self.stop)))
     }
 
     async fn ping(
@@ -138,7 +164,7 @@ impl DropCalls for Service {
     ) -> Result<Response<Self::BurstDownStream>, Status> {
         let bytes = request.into_inner().bytes;
         burst::check(bytes).map_err(Status::invalid_argument)?;
-        Ok(Response::new(burst::parts(bytes).map(Ok).boxed()))
+        Ok(Response::new(until(burst::parts(bytes).map(Ok), &self.stop)))
     }
 
     async fn burst_up(
@@ -146,7 +172,10 @@ impl DropCalls for Service {
         request: Request<Streaming<wire::BurstPart>>,
     ) -> Result<Response<wire::BurstReply>, Status> {
         let caller = self.caller(&request)?;
-        let arrived = timing::time(request.into_inner(), &caller.received).await?;
+        let arrived = tokio::select! {
+            arrived = timing::time(request.into_inner(), &caller.received) => arrived?,
+            () = self.stop.cancelled() => return Err(stops()),
+        };
         Ok(Response::new(arrived.into()))
     }
 }
@@ -156,9 +185,10 @@ impl DropCalls for Service {
 async fn push(
     source: &Arc<Source>,
     call: Call,
+    purse: Purse,
+    path: SharePath,
     request: wire::StreamFileRequest,
 ) -> Result<impl Stream<Item = Result<wire::FilePart, Status>> + Send + use<>, Status> {
-    let path = SharePath::parse(&request.path)?;
     let part_bytes = match request.part_bytes {
         0 => limits::PART_BYTES_DEFAULT,
         asked if asked <= limits::CHUNK_BYTES_MAX => asked,
@@ -189,13 +219,15 @@ async fn push(
     let ranges = part_ranges(request.offset_bytes, end_bytes, part_bytes, step_bytes);
     Ok(ranges
         .map(move |(offset_bytes, length_bytes)| {
-            let (file, account) = (Arc::clone(&file), call.account().clone());
+            let (file, account, purse) = (Arc::clone(&file), call.account().clone(), purse.clone());
             let read_span = spans::disk_read(&span, offset_bytes, length_bytes);
             call.add_bytes(u64::from(length_bytes));
             async move {
+                let held = purse.take(length_bytes).await?;
                 let data = on_disk(move || {
                     let _disk = account.enter(Layer::Disk);
-                    read_span.in_scope(|| file.read(&version, offset_bytes, length_bytes))
+                    let read = || file.read(&version, offset_bytes, length_bytes);
+                    read_span.in_scope(read).map(|data| held.with(data))
                 })
                 .await?;
                 let first = offset_bytes == request.offset_bytes;

@@ -7,6 +7,9 @@ use tonic::{Code, Status};
 use super::FetchError;
 use crate::source::{PathError, SourceError};
 
+/// What is kept of a peer's reason. Our own have about 200.
+const REASON_CHARS_MAX: usize = 512;
+
 /// What a peer's answer to a request for `path` means.
 pub fn fetch_error(status: &Status, peer: &str, path: &str) -> FetchError {
     if is_broken(status) {
@@ -23,7 +26,7 @@ pub(super) fn is_broken(status: &Status) -> bool {
 
 /// As [`fetch_error`] for a code and message that came inside of a message.
 pub(super) fn coded_error(code: Code, message: &str, peer: &str, path: &str) -> FetchError {
-    let (peer, path, reason) = (peer.to_owned(), path.to_owned(), message.to_owned());
+    let (peer, path, reason) = (peer.to_owned(), path.to_owned(), printable(message));
     match code {
         Code::NotFound => FetchError::NotFound { peer, path },
         Code::PermissionDenied => FetchError::Denied { peer, path, reason },
@@ -34,6 +37,13 @@ pub(super) fn coded_error(code: Code, message: &str, peer: &str, path: &str) -> 
         // The peer gave up on something of its own; our deadlines are ours.
         other => FetchError::Failed { peer, path, reason: format!("{reason} ({other:?})") },
     }
+}
+
+/// A peer's words, as they may be printed and sent on: not too many, and no control
+/// characters.
+fn printable(message: &str) -> String {
+    let shown = message.chars().take(REASON_CHARS_MAX);
+    shown.map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 pub(super) fn unreachable(peer: &str, reason: &str) -> FetchError {

@@ -1,31 +1,39 @@
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::body::Body;
+use tonic::server::NamedService;
 
 use super::burst::WireCounter;
 use super::client::Client;
-use super::direct::Direct;
 use super::limits::{self, Deadlines};
 use super::pull::{PullError, PullMode, Target, pull};
 use super::service::{Caller, Service};
 use super::*;
-use crate::proto::drop as wire;
-use crate::proto::drop::drop_server::Drop as DropCalls;
 use crate::sample::Sample;
 use crate::source::Source;
 use crate::telemetry::layers::{Account, Layer};
 
+mod details;
 mod lanes;
+mod misdeeds;
+mod peers;
+mod records;
 mod stock;
 
 const PIPE_BYTES: usize = 1 << 20;
 
+const VERSION: Version =
+    Version { size_bytes: 1, mtime_s: 0, mtime_ns: 0, inode: 0, ctime_s: 0, ctime_ns: 0 };
+
 /// A client of `service` over a pipe in memory.
-async fn connect<S>(service: Direct<S>, deadlines: Deadlines) -> Client
+async fn connect<S>(service: S, deadlines: Deadlines) -> Client
 where
-    S: DropCalls,
+    S: tower::Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>,
+    S: NamedService + Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
 {
     let (near, far) = tokio::io::duplex(PIPE_BYTES);
     let incoming = futures::stream::iter([Ok::<_, std::io::Error>(far)]);
@@ -39,7 +47,7 @@ async fn connect_share(share: &Path) -> Client {
         let received = WireCounter::new(|| 0);
         Some(Caller { peer: "reader".to_owned(), account: Account::new(), received })
     };
-    connect(Service::server(source, find), Deadlines::default()).await
+    connect(Service::server(source, find, Default::default()), Deadlines::default()).await
 }
 
 fn write_sample(share: &Path, name: &str, size_bytes: u64) -> blake3::Hash {
@@ -214,178 +222,25 @@ async fn bursts_arrive_whole_and_bounded() {
     }
 }
 
-/// A peer that misbehaves as told.
-struct Fake(Misdeed);
-
-#[derive(Clone, Copy)]
-enum Misdeed {
-    Silent,
-    FailsReads,
-    ForeignId,
-    OtherVersion,
-}
-
-type Replies<T> = futures::stream::BoxStream<'static, Result<T, Status>>;
-
-#[tonic::async_trait]
-impl DropCalls for Fake {
-    type ListStream = Replies<wire::ListReply>;
-    type StreamFileStream = Replies<wire::FilePart>;
-    type ReadStream = Replies<wire::ReadReply>;
-    type BurstDownStream = Replies<wire::BurstPart>;
-
-    async fn list(
-        &self,
-        _: Request<wire::ListRequest>,
-    ) -> Result<Response<Self::ListStream>, Status> {
-        let names = ["..", "a/b", ""];
-        let entries = names.map(|name| wire::Entry { name: name.to_owned(), ..Default::default() });
-        let reply = wire::ListReply { entries: entries.to_vec() };
-        Ok(Response::new(Box::pin(futures::stream::iter([Ok(reply)]))))
-    }
-
-    async fn stat(
-        &self,
-        _: Request<wire::StatRequest>,
-    ) -> Result<Response<wire::StatReply>, Status> {
-        std::future::pending().await
-    }
-
-    async fn stream_file(
-        &self,
-        _: Request<wire::StreamFileRequest>,
-    ) -> Result<Response<Self::StreamFileStream>, Status> {
-        Ok(Response::new(Box::pin(futures::stream::pending())))
-    }
-
-    async fn read(
-        &self,
-        request: Request<Streaming<wire::ReadRequest>>,
-    ) -> Result<Response<Self::ReadStream>, Status> {
-        use futures::StreamExt as _;
-        let misdeed = self.0;
-        let replies = request.into_inner().filter_map(move |request| async move {
-            let request = request.ok()?;
-            let reply = wire::ReadReply {
-                id: request.id,
-                version: request.version,
-                data: Bytes::from_static(b"x"),
-                ..Default::default()
-            };
-            match misdeed {
-                Misdeed::Silent => None,
-                // The first request stays unanswered and dies with the stream.
-                Misdeed::FailsReads if request.id == 0 => None,
-                Misdeed::FailsReads => Some(Err(Status::data_loss("disk on fire"))),
-                Misdeed::ForeignId => Some(Ok(wire::ReadReply { id: request.id + 9, ..reply })),
-                Misdeed::OtherVersion => {
-                    let version = Some(wire::Version { size_bytes: 2, ..Default::default() });
-                    Some(Ok(wire::ReadReply { version, ..reply }))
-                }
-            }
-        });
-        Ok(Response::new(Box::pin(replies)))
-    }
-
-    async fn ping(
-        &self,
-        _: Request<wire::PingRequest>,
-    ) -> Result<Response<wire::PingReply>, Status> {
-        Ok(Response::new(wire::PingReply { payload: Bytes::from_static(b"q") }))
-    }
-
-    /// A part too many, or none for ever.
-    async fn burst_down(
-        &self,
-        request: Request<wire::BurstRequest>,
-    ) -> Result<Response<Self::BurstDownStream>, Status> {
-        let data = vec![0; usize::try_from(request.into_inner().bytes).unwrap()].into();
-        let part = Ok(wire::BurstPart { data, timed: true });
-        Ok(Response::new(match self.0 {
-            Misdeed::Silent => Box::pin(futures::stream::pending()),
-            _ => Box::pin(futures::stream::iter([part.clone(), part])),
-        }))
-    }
-
-    async fn burst_up(
-        &self,
-        _: Request<Streaming<wire::BurstPart>>,
-    ) -> Result<Response<wire::BurstReply>, Status> {
-        Ok(Response::new(wire::BurstReply { bytes: 1, wire_bytes: 1, span_ns: 1 }))
-    }
-}
-
-async fn connect_fake(misdeed: Misdeed) -> Client {
-    let deadlines = Deadlines { unary_ms: 3_000, stall_ms: 4_000 };
-    connect(Direct::new(Fake(misdeed)), deadlines).await
-}
-
-const VERSION: Version =
-    Version { size_bytes: 1, mtime_s: 0, mtime_ns: 0, inode: 0, ctime_s: 0, ctime_ns: 0 };
-
-#[tokio::test(start_paused = true)]
-async fn silence_is_a_timeout() {
-    let client = connect_fake(Misdeed::Silent).await;
-    let path = "f".to_owned();
+/// A request that is larger than any has to be ends its call, and nothing else.
+#[tokio::test]
+async fn requests_that_are_too_large_are_refused_and_the_session_goes_on() {
+    let share = tempfile::tempdir().unwrap();
+    write_sample(share.path(), "f", 10);
+    let client = connect_share(share.path()).await;
+    let version = client.stat("f").await.unwrap().version;
+    let path = "x".repeat(limits::REQUEST_BYTES_MAX);
+    let read = Remote::read(&client, &path, version, 0, 10).await.unwrap_err();
     let request = client::PushRequest { path, ..Default::default() };
-    let deadline = |result: FetchError| match result {
-        FetchError::TimedOut { deadline_ms, .. } => deadline_ms,
-        other => panic!("{other}"),
-    };
-    assert_eq!(deadline(client.stat("f").await.unwrap_err()), 3_000);
-    let mut push = client.push(request).await.unwrap();
-    assert_eq!(deadline(push.next().await.unwrap_err()), 4_000);
-    assert_eq!(deadline(Remote::read(&client, "f", VERSION, 0, 1).await.unwrap_err()), 4_000);
-    let burst = client.burst_down(10, &WireCounter::new(|| 0)).await;
-    assert_eq!(deadline(burst.unwrap_err()), limits::BURST_DEADLINE_MS);
-}
-
-#[tokio::test]
-async fn failed_stream_fails_every_pending_read_and_the_next_opens_another() {
-    let client = connect_fake(Misdeed::FailsReads).await;
-    for _round in 0..2 {
-        let first = Remote::read(&client, "f", VERSION, 0, 1);
-        let second = Remote::read(&client, "g", VERSION, 0, 1);
-        let (first, second) = futures::join!(first, second);
-        for error in [first.unwrap_err(), second.unwrap_err()] {
-            assert!(
-                matches!(&error, FetchError::Failed { reason, .. } if reason.contains("fire")),
-                "{error}"
-            );
-        }
+    let pushed = client.push(request).await.unwrap_err();
+    for error in [read, pushed] {
+        assert!(
+            matches!(&error, FetchError::Failed { reason, .. } if reason.contains("too large")),
+            "{error}"
+        );
     }
-}
-
-#[tokio::test]
-async fn nonsense_is_refused() {
-    let client = connect_fake(Misdeed::ForeignId).await;
-    let error = Remote::read(&client, "f", VERSION, 0, 1).await.unwrap_err();
-    assert!(error.to_string().contains("not asked for"), "{error}");
-    assert!(client.list("").await.unwrap_err().to_string().contains("it lists \"..\""));
-    assert!(client.ping().await.unwrap_err().to_string().contains("other bytes"));
-    let counter = WireCounter::new(|| 0);
-    let error = client.burst_down(10, &counter).await.unwrap_err().to_string();
-    assert!(error.contains("more than the 10 bytes"), "{error}");
-    let error = client.burst_up(10).await.unwrap_err().to_string();
-    assert!(error.contains("1 of the 10 bytes"), "{error}");
-    let client = connect_fake(Misdeed::OtherVersion).await;
-    let error = Remote::read(&client, "f", VERSION, 0, 1).await.unwrap_err();
-    assert!(error.to_string().contains("another version"), "{error}");
-}
-
-#[tokio::test]
-async fn lost_session_is_unreachable() {
-    let (near, far) = tokio::io::duplex(PIPE_BYTES);
-    let incoming = futures::stream::iter([Ok::<_, std::io::Error>(far)]);
-    let service = Direct::new(Fake(Misdeed::Silent));
-    let server = runtime();
-    server.spawn(limits::server().add_service(service).serve_with_incoming(incoming));
-    let client = Client::over(near, "peer", Account::new(), Deadlines::default()).await.unwrap();
-    let read = Remote::read(&client, "f", VERSION, 0, 1);
-    let (error, ()) = futures::join!(read, async {
-        assert!(client.list("").await.is_err(), "the session works: the peer answers");
-        server.shutdown_background();
-    });
-    assert!(matches!(error, Err(FetchError::Unreachable { .. })), "{error:?}");
-    assert!(matches!(client.stat("f").await, Err(FetchError::Unreachable { .. })));
+    assert_eq!(Remote::read(&client, "f", version, 0, 10).await.unwrap().len(), 10);
+    let request = client::PushRequest { path: "f".to_owned(), ..Default::default() };
+    let mut push = client.push(request).await.unwrap();
+    assert_eq!(push.next().await.unwrap().unwrap().len(), 10);
 }

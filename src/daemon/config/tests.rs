@@ -60,3 +60,22 @@ fn control_address_is_told_by_its_slash() {
     let unix = settings("share: /s\ncontrol: ./c.sock\n");
     assert_eq!(unix.resolve(&defaults()).unwrap().control, ControlListen::Unix("./c.sock".into()));
 }
+
+#[test]
+fn the_help_names_the_limits_of_keys_that_are_in_force() {
+    #[derive(clap::Parser)]
+    struct Command {
+        #[command(flatten)]
+        _settings: Settings,
+    }
+    let help = <Command as clap::CommandFactory>::command().render_long_help().to_string();
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    let usual = RekeyLimits::default();
+    for limit in [usual.bytes, usual.records, usual.interval_ms, usual.fold_interval_ms] {
+        assert!(help.contains(&limit.to_string()), "{limit}");
+    }
+    let least = [crate::secure::rekey::REKEY_BYTES_MIN, crate::secure::rekey::FOLD_INTERVAL_MS_MIN];
+    for limit in least {
+        assert!(help.contains(&format!("at least {limit}")), "{limit}");
+    }
+}

@@ -4,6 +4,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use futures::StreamExt as _;
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::time::{Duration, Instant, sleep};
 use tonic::service::Interceptor;
@@ -12,6 +13,7 @@ use tonic::transport::server::Connected;
 use tonic::{Request, Status};
 
 use super::Control;
+use crate::net::pause_after;
 use crate::proto::control::control_server::ControlServer;
 
 /// Only the owner may connect.
@@ -29,6 +31,9 @@ const TOKEN_RETRY: Duration = Duration::from_millis(50);
 
 /// Shortest token: 128 bits as hexadecimal digits. Guessing is hopeless then.
 const TOKEN_CHARS_MIN: usize = 32;
+
+/// Calls at a time on one connection. Tools make a handful.
+const CALLS_MAX: u32 = 64;
 
 /// Why control cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -160,7 +165,14 @@ where
     IO: tokio::io::AsyncRead + tokio::io::AsyncWrite + Connected + Unpin + Send + 'static,
     S: futures::Stream<Item = io::Result<IO>>,
 {
+    let incoming = incoming.filter_map(|accepted| async {
+        if let Err(error) = &accepted {
+            pause_after(error).await;
+        }
+        accepted.ok().map(Ok::<_, io::Error>)
+    });
     Server::builder()
+        .max_concurrent_streams(CALLS_MAX)
         .add_service(ControlServer::with_interceptor(control, guard))
         .serve_with_incoming_shutdown(incoming, stop)
         .await

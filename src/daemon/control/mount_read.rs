@@ -60,7 +60,7 @@ impl Control {
             let reading = read(&peer, &readers, reading, &span);
             reading.instrument(span.clone()).await
         };
-        Ok(Response::new(events(transfer)))
+        Ok(Response::new(events(transfer, self.core.stop.clone())))
     }
 }
 

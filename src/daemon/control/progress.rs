@@ -4,6 +4,7 @@ use futures::StreamExt as _;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Duration, sleep, timeout};
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::Events;
@@ -23,9 +24,9 @@ const EVENTS_QUEUE: usize = 4;
 /// Bytes so far and in total; the last value is what is told.
 pub(super) type Progress = watch::Sender<(u64, u64)>;
 
-/// Runs `transfer` and tells about it. When the caller drops the stream, the
-/// transfer is dropped.
-pub(super) fn events<F>(transfer: impl FnOnce(Progress) -> F) -> Events
+/// Runs `transfer` and tells about it. When the caller drops the stream, or `stop` is
+/// cancelled, the transfer is dropped.
+pub(super) fn events<F>(transfer: impl FnOnce(Progress) -> F, stop: CancellationToken) -> Events
 where
     F: Future<Output = Result<wire::TransferDone, Status>> + Send + 'static,
 {
@@ -41,6 +42,7 @@ where
         };
         let done = tokio::select! {
             done = told => done,
+            () = stop.cancelled() => Err(Status::unavailable("the daemon stops")),
             () = events.closed() => return,
         };
         let event = done.map(|done| wire::TransferEvent { event: Some(Event::Done(done)) });

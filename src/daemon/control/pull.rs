@@ -60,7 +60,7 @@ impl Control {
                 lanes: u32::try_from(pulled.lanes).unwrap_or(u32::MAX),
             })
         };
-        Ok(Response::new(events(transfer)))
+        Ok(Response::new(events(transfer, self.core.stop.clone())))
     }
 
     fn target(&self, destination: Option<wire::Destination>) -> Result<Target, Status> {

@@ -1,6 +1,8 @@
 //! Peers that are no longer known.
 
 use super::*;
+use crate::transfer::client::{Client, PushRequest};
+use crate::transfer::limits::{Deadlines, WINDOW_BYTES};
 
 /// Two that know each other, both of which dial.
 struct Pair {
@@ -33,6 +35,38 @@ async fn remove(at: &mut ControlClient, name: &str) -> Result<(), tonic::Status>
 
 async fn sessions(at: &mut ControlClient) -> usize {
     at.sessions(wire::SessionsRequest {}).await.unwrap().into_inner().sessions.len()
+}
+
+/// A pull from bob that is under way, in requests of 4 KiB, one after the other.
+async fn begin_slow_pull(
+    at: &mut ControlClient,
+    path: &str,
+) -> tonic::Streaming<wire::TransferEvent> {
+    let request = wire::PullRequest {
+        peer: "bob".to_owned(),
+        path: path.to_owned(),
+        mode: wire::Mode::RequestResponse.into(),
+        chunk_bytes: 4096,
+        depth: 1,
+        destination: Some(wire::Destination { to: Some(To::HashOnly(true)) }),
+        rekey_at_bytes: Vec::new(),
+        lanes: 0,
+    };
+    let mut events = at.pull(request).await.unwrap().into_inner();
+    let first = events.message().await.unwrap().unwrap().event;
+    assert!(matches!(first, Some(Event::Progress(_))), "{first:?}");
+    events
+}
+
+/// It ends with an error before all has come.
+async fn assert_is_cut(events: &mut tonic::Streaming<wire::TransferEvent>) {
+    let ended = loop {
+        match events.message().await {
+            Ok(Some(event)) => assert!(!matches!(event.event, Some(Event::Done(_))), "all came"),
+            ended => break ended,
+        }
+    };
+    assert!(ended.is_err(), "{ended:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -73,27 +107,38 @@ async fn a_transfer_of_a_removed_peer_ends() {
         entropy: wire::Entropy::Zeros.into(),
     };
     at_bob.make_sample(sample).await.unwrap();
-    let request = wire::PullRequest {
-        peer: "bob".to_owned(),
-        path: "dir/f".to_owned(),
-        mode: wire::Mode::RequestResponse.into(),
-        chunk_bytes: 4096,
-        depth: 1,
-        destination: Some(wire::Destination { to: Some(To::HashOnly(true)) }),
-        rekey_at_bytes: Vec::new(),
-        lanes: 0,
-    };
-    let mut events = at_alice.pull(request).await.unwrap().into_inner();
-    let first = events.message().await.unwrap().unwrap().event;
-    assert!(matches!(first, Some(Event::Progress(_))), "{first:?}");
+    let mut events = begin_slow_pull(&mut at_alice, "dir/f").await;
     remove(&mut at_bob, "alice").await.unwrap();
-    let ended = loop {
-        match events.message().await {
-            Ok(Some(event)) => assert!(!matches!(event.event, Some(Event::Done(_))), "all came"),
-            ended => break ended,
-        }
-    };
-    assert!(ended.is_err(), "{ended:?}");
+    assert_is_cut(&mut events).await;
+}
+
+/// Who is forgotten takes nobody else's bytes along.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transfer_of_another_peer_goes_on() {
+    let Pair { _places: places, alice: _alice, mut at_alice, bob, mut at_bob } =
+        Pair::start().await;
+    // More than a window and all buffers: what is not read is not over.
+    let size_bytes = 2 * u64::from(WINDOW_BYTES);
+    let file = std::fs::File::create(places[1].path("share").join("f")).unwrap();
+    file.set_len(size_bytes).unwrap();
+    let carol = Identity::generate().unwrap();
+    know(&mut at_bob, "carol", &carol).await;
+    let stream = dial_as(&carol, &bob).await;
+    let session = stream.handle();
+    let client = Client::over(stream, "bob", Account::new(), Deadlines::default()).await.unwrap();
+    let request = PushRequest { path: "f".to_owned(), ..PushRequest::default() };
+    let mut push = client.push(request).await.unwrap();
+    let mut bytes = push.next().await.unwrap().unwrap().len() as u64;
+
+    let mut events = begin_slow_pull(&mut at_alice, "f").await;
+    remove(&mut at_bob, "alice").await.unwrap();
+    assert_is_cut(&mut events).await;
+    while let Some(data) = push.next().await.unwrap() {
+        bytes += data.len() as u64;
+    }
+    assert_eq!(bytes, size_bytes);
+    client.ping().await.unwrap();
+    assert!(!session.is_closed());
 }
 
 /// `AddPeer` with another id under a known name takes the old id's sessions with it.

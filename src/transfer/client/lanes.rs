@@ -1,6 +1,7 @@
 //! Further connections of a session, for pushes.
 
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -16,8 +17,37 @@ use crate::transfer::{FetchError, Version};
 /// A further connection.
 #[derive(Clone, Debug)]
 pub(super) struct Lane {
-    channel: Channel,
+    connection: Connection,
     handle: SessionHandle,
+}
+
+/// What streams of a push are asked over.
+#[derive(Clone, Debug)]
+pub(in crate::transfer) struct Connection {
+    pub(in crate::transfer) channel: Channel,
+    /// A push has given it up. Shared with whoever chooses connections for the next one.
+    given_up: Arc<AtomicBool>,
+}
+
+impl Connection {
+    fn new(channel: Channel) -> Self {
+        Self { channel, given_up: Arc::default() }
+    }
+
+    /// It failed a push: no other one is to try it.
+    pub(in crate::transfer) fn give_up(&self) {
+        self.given_up.store(true, Ordering::Relaxed);
+    }
+
+    fn is_given_up(&self) -> bool {
+        self.given_up.load(Ordering::Relaxed)
+    }
+}
+
+impl Lane {
+    fn is_up(&self) -> bool {
+        !self.handle.is_closed() && !self.connection.is_given_up()
+    }
 }
 
 impl Client {
@@ -44,15 +74,15 @@ impl Client {
             let reason = "a lane ended before its first fold, or was too slow with it".to_owned();
             return Err(FetchError::Unreachable { peer: self.peer.to_string(), reason });
         }
-        self.lanes().push(Lane { channel, handle });
+        self.lanes().push(Lane { connection: Connection::new(channel), handle });
         Ok(())
     }
 
-    /// Forgets lanes that have ended. Returns the connections that are left, the first
-    /// one included.
+    /// Forgets lanes that have ended, or failed a push. Returns the connections that are
+    /// left, the first one included.
     pub fn sweep_lanes(&self) -> usize {
         let mut lanes = self.lanes();
-        lanes.retain(|lane| !lane.handle.is_closed());
+        lanes.retain(Lane::is_up);
         1 + lanes.len()
     }
 
@@ -63,11 +93,11 @@ impl Client {
     }
 
     /// Up to so many connections that are up, the first one always.
-    pub(super) fn channels(&self, lanes_max: usize) -> Vec<Channel> {
+    pub(super) fn connections(&self, lanes_max: usize) -> Vec<Connection> {
         let lanes = self.lanes();
-        let up = lanes.iter().filter(|lane| !lane.handle.is_closed());
-        let further = up.map(|lane| lane.channel.clone()).take(lanes_max.saturating_sub(1));
-        std::iter::once(self.channel.clone()).chain(further).collect()
+        let up = lanes.iter().filter(|lane| lane.is_up());
+        let further = up.map(|lane| lane.connection.clone()).take(lanes_max.saturating_sub(1));
+        std::iter::once(Connection::new(self.channel.clone())).chain(further).collect()
     }
 
     fn lanes(&self) -> MutexGuard<'_, Vec<Lane>> {

@@ -14,23 +14,30 @@ use crate::proto::drop as wire;
 use crate::source::{SharePath, Source};
 use crate::telemetry::layers::{Entered, Layer};
 use crate::telemetry::propagate;
+use crate::transfer::budget::Purse;
 use crate::transfer::{Version, limits, spans};
+
+/// What a stream of reads is served with.
+pub(super) struct Serving {
+    pub(super) source: Arc<Source>,
+    pub(super) call: Call,
+    pub(super) purse: Purse,
+}
 
 /// The answers to `requests`. The stream ends with the requests, or with their
 /// first error.
 pub(super) fn replies(
-    source: Arc<Source>,
-    call: Call,
+    serving: Serving,
     requests: Streaming<wire::ReadRequest>,
 ) -> impl Stream<Item = Result<wire::ReadReply, Status>> + Send {
-    let call = Arc::new(call);
+    let serving = Arc::new(serving);
     let answers = requests
         .map(move |request| {
-            let (source, call) = (Arc::clone(&source), Arc::clone(&call));
+            let serving = Arc::clone(&serving);
             async move {
                 let request = request?;
-                let envelope = call.account().enter(Layer::Grpc);
-                Ok((reply(source, &call, request).await, envelope))
+                let envelope = serving.call.account().enter(Layer::Grpc);
+                Ok((reply(&serving, request).await, envelope))
             }
         })
         .buffer_unordered(limits::READ_IN_FLIGHT_MAX)
@@ -60,11 +67,11 @@ impl Stream for Replies {
 }
 
 /// One request's failure is its answer, not the end of the stream.
-async fn reply(source: Arc<Source>, call: &Call, request: wire::ReadRequest) -> wire::ReadReply {
+async fn reply(serving: &Serving, request: wire::ReadRequest) -> wire::ReadReply {
     let (id, offset_bytes) = (request.id, request.offset_bytes);
-    match read(source, call, request).await {
+    match read(serving, request).await {
         Ok((version, data)) => {
-            call.add_bytes(data.len() as u64);
+            serving.call.add_bytes(data.len() as u64);
             wire::ReadReply {
                 id,
                 version: Some(version.into()),
@@ -85,27 +92,24 @@ async fn reply(source: Arc<Source>, call: &Call, request: wire::ReadRequest) -> 
     }
 }
 
-async fn read(
-    source: Arc<Source>,
-    call: &Call,
-    request: wire::ReadRequest,
-) -> Result<(Version, Bytes), Status> {
+async fn read(serving: &Serving, request: wire::ReadRequest) -> Result<(Version, Bytes), Status> {
     let wire::ReadRequest { offset_bytes, length_bytes, .. } = request;
     let length = u64::from(length_bytes);
-    let span = spans::serve(call.span(), &request.path, offset_bytes, length);
+    let path = SharePath::parse(&request.path)?;
+    let span = spans::serve(serving.call.span(), path.as_str(), offset_bytes, length);
     propagate::set_parent(&span, Some(&request.traceparent));
     if length_bytes > limits::CHUNK_BYTES_MAX {
         return Err(too_large(length_bytes));
     }
-    let path = SharePath::parse(&request.path)?;
-    let account = call.account().clone();
+    let held = serving.purse.take(length_bytes).await?;
+    let (source, account) = (Arc::clone(&serving.source), serving.call.account().clone());
     on_disk(move || {
         let _disk = account.enter(Layer::Disk);
         let file = source.open_file(&path)?;
         let version = request.version.map_or_else(|| file.version(), Into::into);
         let read_span = spans::disk_read(&span, offset_bytes, length_bytes);
         let data = read_span.in_scope(|| file.read(&version, offset_bytes, length_bytes))?;
-        Ok((version, data))
+        Ok((version, held.with(data)))
     })
     .await
 }

@@ -1,84 +1,23 @@
 //! Pushes over several connections of a session, over TCP.
 
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
+use std::os::unix::fs::FileExt as _;
 
+use tokio::task::JoinHandle;
+use tokio::time::{Duration, timeout};
+
+use super::peers::{Peers, relay, relay_up_to};
 use super::*;
-use crate::net::{self, Listener, SessionOptions};
-use crate::secure::{Identity, SecureStream, SessionHandle};
+use crate::net;
+use crate::secure::SessionHandle;
 
 const SIZE_BYTES: u64 = 24 << 20;
 const PART_BYTES: u32 = 64 << 10;
 
-/// A share that is served, and a session with it.
-struct Peers {
-    client: Client,
-    session: SessionHandle,
-    identity: Identity,
-    address: String,
-    options: SessionOptions,
-}
+/// 192 MiB, of which each of four connections has three windows of a lane.
+const LARGE_PARTS: u32 = 384;
 
-impl Peers {
-    async fn connect(share: &Path) -> Self {
-        let (identity, server) = (Identity::generate().unwrap(), Identity::generate().unwrap());
-        let (reader, id, options) = (identity.id(), server.id(), SessionOptions::default());
-        let listener = Listener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_address().to_string();
-        let known = move |id: &crate::secure::PeerId| (*id == reader).then(|| "reader".to_owned());
-        let incoming = listener.incoming(Arc::new(server), Arc::new(known), options.clone());
-        let find = |extensions: &http::Extensions| {
-            let handle = extensions.get::<SessionHandle>()?.clone();
-            let (peer, account) = (handle.peer_name().to_owned(), handle.account().clone());
-            Some(Caller { peer, account, received: WireCounter::of(handle) })
-        };
-        let service = Service::server(Arc::new(Source::open(share).unwrap()), find);
-        tokio::spawn(limits::server().add_service(service).serve_with_incoming(incoming));
-        let account = Account::new();
-        let dialled = net::dial(&address, "sharer", id, &identity, &options, account.clone());
-        let stream = dialled.await.unwrap();
-        let session = stream.handle();
-        let client = Client::over(stream, "sharer", account, Deadlines::default()).await.unwrap();
-        client.ping().await.unwrap();
-        Self { client, session, identity, address, options }
-    }
-
-    async fn lane_over(&self, address: &str) -> SecureStream<TcpStream> {
-        net::join(address, &self.session, &self.identity, &self.options).await.unwrap()
-    }
-
-    async fn add_lane_over(&self, address: &str) -> SessionHandle {
-        let lane = self.lane_over(address).await;
-        let handle = lane.handle();
-        self.client.add_lane(lane, handle.clone()).await.unwrap();
-        handle
-    }
-
-    async fn push(&self, lanes: u8) -> client::Push {
-        let version = self.client.stat("f").await.unwrap().version;
-        let request = client::PushRequest {
-            path: "f".to_owned(),
-            version: Some(version),
-            part_bytes: Some(PART_BYTES),
-            lanes_max: lanes.into(),
-            ..Default::default()
-        };
-        self.client.push(request).await.unwrap()
-    }
-}
-
-/// Carries one connection to `to` until it is aborted.
-async fn relay(to: String) -> (String, JoinHandle<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    let carrying = tokio::spawn(async move {
-        let (mut here, _) = listener.accept().await.unwrap();
-        let mut there = TcpStream::connect(to).await.unwrap();
-        // How it ends is the ends' affair.
-        let _ = tokio::io::copy_bidirectional(&mut here, &mut there).await;
-    });
-    (address, carrying)
-}
+/// Well below the silence that a push suffers by default: nothing is waited out.
+const IN_TIME: Duration = Duration::from_secs(20);
 
 async fn digest(mut push: client::Push) -> blake3::Hash {
     let mut hasher = blake3::Hasher::new();
@@ -102,14 +41,14 @@ async fn every_lane_carries_its_share_in_order() {
     }
     let received = |lane: &SessionHandle| lane.counters().plain_bytes_received;
     let before: Vec<u64> = lanes.iter().map(received).collect();
-    assert_eq!(digest(peers.push(4).await).await, sent);
+    assert_eq!(digest(peers.push(4, PART_BYTES).await).await, sent);
     for (lane, before) in lanes.iter().zip(before) {
         let bytes = received(lane) - before;
         let fair = SIZE_BYTES / 4;
         assert!(bytes >= fair && bytes < fair + fair / 10, "{bytes} of {fair} bytes");
     }
     let before = received(&lanes[1]);
-    assert_eq!(digest(peers.push(1).await).await, sent);
+    assert_eq!(digest(peers.push(1, PART_BYTES).await).await, sent);
     assert_eq!(received(&lanes[1]), before, "nobody asked for lanes");
 }
 
@@ -121,7 +60,7 @@ async fn a_lane_that_dies_leaves_its_share_to_the_others() {
     let (address, relay) = relay(peers.address.clone()).await;
     let dying = peers.add_lane_over(&address).await;
     peers.add_lane_over(&peers.address).await;
-    let mut push = peers.push(3).await;
+    let mut push = peers.push(3, PART_BYTES).await;
     let mut hasher = blake3::Hasher::new();
     for _ in 0..10 {
         hasher.update(&push.next().await.unwrap().unwrap());
@@ -135,7 +74,7 @@ async fn a_lane_that_dies_leaves_its_share_to_the_others() {
     assert_eq!(peers.client.sweep_lanes(), 2);
     // One that takes its place.
     peers.add_lane_over(&peers.address).await;
-    assert_eq!(digest(peers.push(3).await).await, sent);
+    assert_eq!(digest(peers.push(3, PART_BYTES).await).await, sent);
 }
 
 #[tokio::test]
@@ -145,17 +84,9 @@ async fn when_the_first_connection_dies_the_lanes_finish() {
     let mut peers = Peers::connect(share.path()).await;
     // A session through a relay whose lane goes straight.
     let (address, relay) = relay(peers.address.clone()).await;
-    let id = peers.session.peer_id();
-    let account = Account::new();
-    let dialled =
-        net::dial(&address, "sharer", id, &peers.identity, &peers.options, account.clone());
-    let stream = dialled.await.unwrap();
-    peers.session = stream.handle();
-    let client = Client::over(stream, "sharer", account, Deadlines::default());
-    peers.client = client.await.unwrap();
-    peers.client.ping().await.unwrap();
+    peers.dial_over(&address).await;
     peers.add_lane_over(&peers.address).await;
-    let mut push = peers.push(2).await;
+    let mut push = peers.push(2, PART_BYTES).await;
     let mut hasher = blake3::Hasher::new();
     hasher.update(&push.next().await.unwrap().unwrap());
     relay.abort();
@@ -185,7 +116,7 @@ async fn a_push_that_nobody_reads_is_bounded_and_alone() {
     let file = std::fs::File::create(share.path().join("f")).unwrap();
     file.set_len(4 * u64::from(limits::WINDOW_BYTES)).unwrap();
     let peers = Peers::connect(share.path()).await;
-    let mut unread = peers.push(1).await;
+    let mut unread = peers.push(1, PART_BYTES).await;
     unread.next().await.unwrap();
     let received = || peers.session.counters().plain_bytes_received;
     let window = u64::from(limits::WINDOW_BYTES);
@@ -200,4 +131,98 @@ async fn a_push_that_nobody_reads_is_bounded_and_alone() {
     let others = 8 * u64::from(limits::CHUNK_BYTES_MAX);
     assert!(received() < window + others + (4 << 20), "{} bytes", received());
     drop(unread);
+}
+
+/// A file in parts of the default size, each of which begins with its number.
+fn write_numbered(share: &Path, parts: u32) -> blake3::Hash {
+    let file = std::fs::File::create(share.join("f")).unwrap();
+    let mut part = vec![0; usize::try_from(limits::PART_BYTES_DEFAULT).unwrap()];
+    file.set_len(u64::from(parts) * part.len() as u64).unwrap();
+    let mut hasher = blake3::Hasher::new();
+    for number in 0..parts {
+        // The rest of a part is a hole.
+        part[..4].copy_from_slice(&number.to_be_bytes());
+        file.write_all_at(&part[..4], u64::from(number) * part.len() as u64).unwrap();
+        hasher.update(&part);
+    }
+    hasher.finalize()
+}
+
+/// A push over four connections, one of which ends when `ahead`, the others, have filled
+/// a lane's window with what comes later.
+async fn push_through_a_loss(
+    peers: &Peers,
+    ahead: &[SessionHandle],
+    ending: JoinHandle<()>,
+) -> blake3::Hash {
+    let mut push = peers.push(4, limits::PART_BYTES_DEFAULT).await;
+    assert_eq!(push.streams(), 4);
+    let mut hasher = blake3::Hasher::new();
+    for _ in 0..8 {
+        hasher.update(&push.next().await.unwrap().unwrap());
+    }
+    let window = u64::from(limits::LANE_WINDOW_BYTES);
+    while ahead.iter().any(|lane| lane.counters().plain_bytes_received < window) {
+        tokio::task::yield_now().await;
+    }
+    ending.abort();
+    while let Some(data) = push.next().await.unwrap() {
+        hasher.update(&data);
+    }
+    hasher.finalize()
+}
+
+#[tokio::test]
+async fn a_lane_that_dies_is_made_up_for_by_one_that_is_a_window_ahead() {
+    let share = tempfile::tempdir().unwrap();
+    let sent = write_numbered(share.path(), LARGE_PARTS);
+    let peers = Peers::connect(share.path()).await;
+    let (address, relay) = relay(peers.address.clone()).await;
+    let dying = peers.add_lane_over(&address).await;
+    let mut ahead = Vec::new();
+    for _ in 0..2 {
+        ahead.push(peers.add_lane_over(&peers.address).await);
+    }
+    let pushed = timeout(IN_TIME, push_through_a_loss(&peers, &ahead, relay)).await;
+    assert_eq!(pushed.expect("it hangs"), sent);
+    dying.closed().await;
+}
+
+#[tokio::test]
+async fn the_first_connection_is_made_up_for_by_a_lane_that_is_a_window_ahead() {
+    let share = tempfile::tempdir().unwrap();
+    let sent = write_numbered(share.path(), LARGE_PARTS);
+    let mut peers = Peers::connect(share.path()).await;
+    // Less than its share, for which its window has room.
+    let (address, relay) = relay_up_to(peers.address.clone(), 8 << 20).await;
+    peers.dial_over(&address).await;
+    let mut ahead = Vec::new();
+    for _ in 0..3 {
+        ahead.push(peers.add_lane_over(&peers.address).await);
+    }
+    let pushed = timeout(IN_TIME, push_through_a_loss(&peers, &ahead, relay)).await;
+    assert_eq!(pushed.expect("it hangs"), sent);
+}
+
+#[tokio::test]
+async fn a_lane_that_stalls_is_left_by_its_push_and_not_used_again() {
+    let share = tempfile::tempdir().unwrap();
+    let sent = write_sample(share.path(), "f", SIZE_BYTES);
+    let deadlines = Deadlines { stall_ms: 2_000, ..Deadlines::default() };
+    let peers = Peers::connect_with(share.path(), deadlines).await;
+    // Less than its share.
+    let (address, _relay) = relay_up_to(peers.address.clone(), 2 << 20).await;
+    let stalling = peers.add_lane_over(&address).await;
+    let other = peers.add_lane_over(&peers.address).await;
+    let push = peers.push(3, PART_BYTES).await;
+    assert_eq!(push.streams(), 3);
+    assert_eq!(timeout(IN_TIME, digest(push)).await.expect("it hangs"), sent);
+    assert!(!stalling.is_closed(), "it is silent, and up");
+
+    let next = peers.push(3, PART_BYTES).await;
+    assert_eq!(next.streams(), 2, "the lane that failed a push is not tried again");
+    assert_eq!(digest(next).await, sent);
+    assert_eq!(peers.client.sweep_lanes(), 2);
+    let left: Vec<u8> = peers.client.lane_handles().iter().map(SessionHandle::lane).collect();
+    assert_eq!(left, [other.lane()]);
 }

@@ -3,8 +3,10 @@
 use tonic::transport::Endpoint;
 
 use super::*;
+use crate::proto::drop as wire;
 use crate::proto::drop::drop_client::DropClient;
 use crate::proto::drop::drop_server::DropServer;
+use crate::transfer::direct::Direct;
 
 const SIZE_BYTES: u64 = 3_000_001;
 
@@ -13,7 +15,7 @@ fn service(share: &Path) -> Service {
         let received = WireCounter::new(|| 0);
         Some(Caller { peer: "reader".to_owned(), account: Account::new(), received })
     };
-    Service::new(Arc::new(Source::open(share).unwrap()), find)
+    Service::new(Arc::new(Source::open(share).unwrap()), find, Default::default())
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! gRPC as the daemon speaks it, and as tonic comes.
+//! gRPC as the daemon speaks it, as tonic comes, and what is between.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use dropbed::transfer::client::{Client, PushRequest};
 use dropbed::transfer::direct::Direct;
 use dropbed::transfer::limits::{
     self, CHUNK_BYTES_DEFAULT, Deadlines, MESSAGE_BYTES_MAX, PART_BYTES_DEFAULT,
+    SMALL_MESSAGE_BYTES_MAX,
 };
 use dropbed::transfer::service::{Caller, Service};
 use futures::stream::BoxStream;
@@ -31,6 +32,13 @@ use super::arm::{Arm, Way};
 
 /// In flight, as the article's parallel reads.
 const READS_DEPTH: usize = 16;
+
+/// File bytes per message of [`Way::Typed`]: with its head it just fits one DATA frame.
+/// The daemon's own parts would spill into a second frame here, which tonic would have to
+/// put together: this is the best of the typed API that the raw path has to beat.
+const TYPED_PART_BYTES: u32 = limits::FRAME_BYTES - HEAD_BYTES_MAX;
+/// gRPC's prefix, version, offset and length of a part.
+const HEAD_BYTES_MAX: u32 = 64;
 
 /// The file of [`Way::File`] and [`Way::Reads`].
 pub(crate) const FILE: &str = "data";
@@ -49,14 +57,16 @@ where
     let incoming = incoming.map(Ok::<_, std::convert::Infallible>);
     if matches!(way, Way::File | Way::Reads) {
         let source = Source::open(&share.context("a share is needed")?)?;
-        let service = Service::server(Arc::new(source), caller);
+        let service = Service::server(Arc::new(source), caller, Default::default());
         return Ok(server.add_service(service).serve_with_incoming(incoming).await?);
     }
     let memory = Memory { block: Bytes::from(vec![0x5a; limits::FRAME_BYTES as usize]) };
     if way == Way::Push {
         return Ok(server.add_service(Direct::new(memory)).serve_with_incoming(incoming).await?);
     }
-    let service = DropServer::new(memory).max_encoding_message_size(MESSAGE_BYTES_MAX);
+    let service = DropServer::new(memory)
+        .max_decoding_message_size(SMALL_MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(MESSAGE_BYTES_MAX);
     Ok(server.add_service(service).serve_with_incoming(incoming).await?)
 }
 
@@ -72,7 +82,8 @@ fn caller(extensions: &http::Extensions) -> Option<Caller> {
 /// One connection's client.
 pub(crate) enum Receiver {
     Daemon(Arm, Client),
-    Stock(DropClient<Channel>),
+    /// tonic's generated one, and the part it asks for; 0: the server's default.
+    Tonic(DropClient<Channel>, u32),
 }
 
 impl Receiver {
@@ -80,16 +91,23 @@ impl Receiver {
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        if arm.way != Way::Stock {
-            let client = Client::over(io, "sender", Account::new(), Deadlines::default()).await?;
-            return Ok(Self::Daemon(arm, client));
-        }
+        let (endpoint, part_bytes) = match arm.way {
+            Way::Stock => (Endpoint::from_static("http://sender"), 0),
+            Way::Typed => (limits::endpoint(), TYPED_PART_BYTES),
+            _ => {
+                let deadlines = Deadlines::default();
+                let client = Client::over(io, "sender", Account::new(), deadlines).await?;
+                return Ok(Self::Daemon(arm, client));
+            }
+        };
         let mut io = Some(TokioIo::new(io));
         let connector = tower::service_fn(move |_: http::Uri| {
             std::future::ready(io.take().ok_or_else(|| std::io::Error::other("used")))
         });
-        let endpoint = Endpoint::from_static("http://sender");
-        Ok(Self::Stock(DropClient::new(endpoint.connect_with_connector(connector).await?)))
+        let calls = DropClient::new(endpoint.connect_with_connector(connector).await?)
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(SMALL_MESSAGE_BYTES_MAX);
+        Ok(Self::Tonic(calls, part_bytes))
     }
 
     /// One more connection of its session.
@@ -104,7 +122,7 @@ impl Receiver {
         let got = match self {
             Self::Daemon(Arm { way: Way::Reads, .. }, client) => reads(client, bytes).await?,
             Self::Daemon(arm, client) => push(client, bytes, arm.lanes).await?,
-            Self::Stock(calls) => stock(calls, bytes).await?,
+            Self::Tonic(calls, part_bytes) => typed(calls, bytes, *part_bytes).await?,
         };
         anyhow::ensure!(got == bytes, "{got} of {bytes} bytes came");
         Ok(())
@@ -147,8 +165,12 @@ async fn reads(client: &Client, bytes: u64) -> anyhow::Result<u64> {
     Ok(got)
 }
 
-async fn stock(calls: &mut DropClient<Channel>, bytes: u64) -> anyhow::Result<u64> {
-    let request = wire::StreamFileRequest { length_bytes: bytes, ..Default::default() };
+async fn typed(
+    calls: &mut DropClient<Channel>,
+    bytes: u64,
+    part_bytes: u32,
+) -> anyhow::Result<u64> {
+    let request = wire::StreamFileRequest { length_bytes: bytes, part_bytes, ..Default::default() };
     let mut parts = calls.stream_file(request).await?.into_inner();
     let mut got = 0;
     while let Some(part) = parts.message().await? {
@@ -180,7 +202,10 @@ impl Calls for Memory {
         let (start, end) = (request.offset_bytes, request.offset_bytes + request.length_bytes);
         let version = request.version.unwrap_or_else(|| version(end));
         let block = self.block.clone();
-        let part = u64::from(PART_BYTES_DEFAULT);
+        let part = u64::from(match request.part_bytes {
+            0 => PART_BYTES_DEFAULT,
+            asked => asked,
+        });
         let step = usize::try_from(request.step_bytes.max(part)).unwrap_or(usize::MAX);
         let parts = (start..end).step_by(step).map(move |offset_bytes| {
             let length = usize::try_from((end - offset_bytes).min(part)).unwrap_or(usize::MAX);
