@@ -17,8 +17,10 @@ pub(crate) enum Way {
     Stream,
     /// A push through the daemon's own client and limits, from memory
     Push,
-    /// The same calls with tonic's own limits
+    /// The same calls by tonic's generated API, with tonic's own limits
     Stock,
+    /// By the same API, with the daemon's limits
+    Typed,
     /// The daemon's service: a push of a file in the page cache
     File,
     /// The same file by ranged reads
@@ -86,6 +88,7 @@ impl Arm {
             Way::Stream => "SecureStream",
             Way::Push => "gRPC push",
             Way::Stock => "gRPC push, tonic as it comes",
+            Way::Typed => "gRPC push, typed tonic with our limits",
             Way::File => "gRPC push of a file",
             Way::Reads => "ranged reads of a file, 16 x 512 KiB",
         };

@@ -67,7 +67,8 @@ struct Cli {
 enum Which {
     /// Rungs 0 to 2: memory, disk, cipher, record layer through a pipe
     Memory,
-    /// Rungs 3 and 4: record layer and gRPC over TCP, against loops
+    /// Rungs 3 and 4: record layer and gRPC over TCP, against loops, tonic's typed API and
+    /// the other provider
     Wire,
     /// The same before what the article improved, and tonic as it comes
     Naive,
@@ -104,35 +105,49 @@ fn main() -> ExitCode {
 const CHACHA: Cipher = Cipher::Chacha;
 const AES: Cipher = Cipher::Aes;
 
-const fn ratio(what: &'static str, of: Arm, to: Arm, wanted: f64) -> Ratio {
-    Ratio { what, of, to, wanted: Some(wanted) }
+fn ratio(what: impl Into<String>, of: Arm, to: Arm, wanted: f64) -> Ratio {
+    Ratio { wanted: Some(wanted), ..shown(what, of, to) }
+}
+
+/// One of which nothing is wanted.
+fn shown(what: impl Into<String>, of: Arm, to: Arm) -> Ratio {
+    Ratio { what: what.into(), of, to, wanted: None }
 }
 
 fn rungs(plan: &Plan) -> anyhow::Result<Figure> {
-    let raw = Arm::plain(Way::Loop);
-    let plain = Arm::plain(Way::Push);
-    let [chacha, aes] = [CHACHA, AES].map(|cipher| Arm::sealed(Way::Push, cipher));
-    let [chacha_loop, aes_loop] = [CHACHA, AES].map(|cipher| Arm::sealed(Way::Loop, cipher));
-    let [chacha_tuned, aes_tuned] = [CHACHA, AES].map(|cipher| Arm::sealed(Way::Tuned, cipher));
-    let [chacha_stream, aes_stream] = [CHACHA, AES].map(|cipher| Arm::sealed(Way::Stream, cipher));
-    let ratios = [
-        ratio("SecureStream / sealed loop, ChaCha20", chacha_stream, chacha_loop, 0.95),
-        ratio("SecureStream / sealed loop, AES", aes_stream, aes_loop, 0.95),
+    let ways = [Way::Loop, Way::Tuned, Way::Stream, Way::Push, Way::Typed];
+    let [raw, raw_tuned, _, plain, typed] = ways.map(Arm::plain);
+    let mut ratios = vec![
         ratio("plain push / raw loop", plain, raw, 1.0),
-        ratio("plain push / raw loop, tuned", plain, Arm::plain(Way::Tuned), 0.9),
-        ratio("push / sealed loop, ChaCha20", chacha, chacha_loop, 0.95),
-        ratio("push / sealed loop, tuned, ChaCha20", chacha, chacha_tuned, 0.85),
-        ratio("push / sealed loop, AES", aes, aes_loop, 1.0),
-        ratio("push / sealed loop, tuned, AES", aes, aes_tuned, 0.85),
-        ratio("push, AES / plain push", aes, plain, 0.80),
-        Ratio { what: "push, ChaCha20 / plain push", of: chacha, to: plain, wanted: None },
+        ratio("plain push / raw loop, tuned", plain, raw_tuned, 0.9),
+        shown("push / typed tonic with our limits, plain", plain, typed),
     ];
+    for (cipher, of_loop) in [(CHACHA, 0.95), (AES, 1.0)] {
+        let name = cipher.name();
+        let [sealed, tuned, stream, push, typed] = ways.map(|way| Arm::sealed(way, cipher));
+        ratios.extend([
+            shown(format!("sealed loop / raw loop, {name}"), sealed, raw),
+            ratio(format!("SecureStream / sealed loop, {name}"), stream, sealed, 0.95),
+            shown(format!("gRPC push / SecureStream, {name}"), push, stream),
+            ratio(format!("push / sealed loop, {name}"), push, sealed, of_loop),
+            ratio(format!("push / sealed loop, tuned, {name}"), push, tuned, 0.85),
+            shown(format!("push / typed tonic with our limits, {name}"), push, typed),
+        ]);
+    }
+    ratios.push(ratio("push, AES / plain push", Arm::sealed(Way::Push, AES), plain, 0.80));
+    ratios.push(shown("push, ChaCha20 / plain push", Arm::sealed(Way::Push, CHACHA), plain));
+    for (what, way) in [("push", Way::Push), ("SecureStream", Way::Stream)] {
+        let [aws_lc, of_crate] =
+            [CHACHA, Cipher::ChachaCrate].map(|cipher| Arm::sealed(way, cipher));
+        ratios.push(shown(format!("{what}, ChaCha20, AWS-LC / crate"), aws_lc, of_crate));
+    }
     wire::measure("over TCP between two processes", plan, &ratios, &[])
 }
 
 fn naive(plan: &Plan) -> anyhow::Result<Figure> {
     let mut ratios = Vec::new();
     for cipher in [CHACHA, AES] {
+        let name = cipher.name();
         let best = Arm::sealed(Way::Loop, cipher);
         for (what, naive) in [
             ("cached cipher / one per record", Naive::Cipher),
@@ -140,24 +155,25 @@ fn naive(plan: &Plan) -> anyhow::Result<Figure> {
             ("in place / out of place", Naive::Buffers),
         ] {
             let to = Arm { naive: Some(naive), ..best };
-            ratios.push(Ratio { what, of: best, to, wanted: None });
+            ratios.push(shown(format!("{what}, {name}"), best, to));
         }
         let (of, to) = (Arm::sealed(Way::Push, cipher), Arm::sealed(Way::Stock, cipher));
-        ratios.push(Ratio { what: "push / tonic as it comes", of, to, wanted: None });
+        ratios.push(shown(format!("push / tonic as it comes, {name}"), of, to));
     }
     let (of, to) = (Arm::plain(Way::Push), Arm::plain(Way::Stock));
-    ratios.push(Ratio { what: "plain push / tonic as it comes", of, to, wanted: None });
+    ratios.push(shown("push / tonic as it comes, plain", of, to));
     wire::measure("before what was improved", plan, &ratios, &[])
 }
 
 fn rekey(plan: &Plan) -> anyhow::Result<Figure> {
     let mut ratios = Vec::new();
     for cipher in [CHACHA, AES] {
+        let name = cipher.name();
         let calm = Arm::sealed(Way::Push, cipher);
         let ratchets = Arm { rekey_bytes: Some(1 << 20), ..calm };
         let folds = Arm { fold_ms: Some(1000), ..calm };
-        ratios.push(ratio("rekey every 1 MiB / none", ratchets, calm, 0.95));
-        ratios.push(ratio("fold every second / none", folds, calm, 0.98));
+        ratios.push(ratio(format!("rekey every 1 MiB / none, {name}"), ratchets, calm, 0.95));
+        ratios.push(ratio(format!("fold every second / none, {name}"), folds, calm, 0.98));
     }
     wire::measure("changing keys", plan, &ratios, &[])
 }
@@ -165,7 +181,7 @@ fn rekey(plan: &Plan) -> anyhow::Result<Figure> {
 fn reads(plan: &Plan) -> anyhow::Result<Figure> {
     let ratios = [CHACHA, AES].map(|cipher| {
         let (reads, push) = (Arm::sealed(Way::Reads, cipher), Arm::sealed(Way::File, cipher));
-        ratio("ranged reads / push", reads, push, 0.90)
+        ratio(format!("ranged reads / push, {}", cipher.name()), reads, push, 0.90)
     });
     wire::measure("a file in the page cache, as the daemon serves it", plan, &ratios, &[])
 }
@@ -180,7 +196,7 @@ fn lanes(plan: &Plan) -> anyhow::Result<Figure> {
         ("2 lanes / 1, loopback, ChaCha20", CHACHA, 2),
     ] {
         let to = Arm::sealed(Way::Push, cipher);
-        ratios.push(Ratio { what, of: Arm { lanes, ..to }, to, wanted: None });
+        ratios.push(shown(what, Arm { lanes, ..to }, to));
     }
     let wide = Arm { far: Some(Far::Wide), ..one };
     wire::measure("lanes of a session, and long links", plan, &ratios, &[wide])

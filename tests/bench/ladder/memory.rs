@@ -68,8 +68,38 @@ pub(crate) fn measure(plan: &Plan) -> anyhow::Result<Figure> {
     for (rung, samples) in rungs.iter().zip(&samples) {
         figure.row(rung.name(), "s/GB", samples, None);
     }
+    compare(&mut figure, &rungs, &samples);
     figure.note(format!("{} MiB in blocks of {} KiB", bytes >> 20, BLOCK_BYTES >> 10));
+    figure.note("ratios are of rates, in the same round");
     Ok(figure)
+}
+
+/// What is left of the rate of the rung below.
+fn compare(figure: &mut Figure, rungs: &[Rung], samples: &[Vec<f64>]) {
+    let of = |wanted: Rung| {
+        let found = rungs.iter().zip(samples).find(|(rung, _)| **rung == wanted);
+        found.expect("every rung is measured").1
+    };
+    for (cipher, suite) in [
+        (Cipher::Chacha, Some(Suite::ChaCha20Poly1305)),
+        (Cipher::ChachaCrate, None),
+        (Cipher::Aes, Some(Suite::Aes256Gcm)),
+    ] {
+        let name = cipher.name();
+        let (seal, open) = (of(Rung::Seal(cipher)), of(Rung::Open(cipher)));
+        let both: Vec<f64> = seal.iter().zip(open).map(|(seal, open)| seal + open).collect();
+        let what = format!("seal and open / memcpy, {name}");
+        figure.row(what, "ratio", &rates(&both, of(Rung::Memcpy)), None);
+        if let Some(suite) = suite {
+            let what = format!("SecureStream through a pipe / seal and open, {name}");
+            figure.row(what, "ratio", &rates(of(Rung::Pipe(suite)), &both), None);
+        }
+    }
+}
+
+/// One rung's rates by another's, from what a byte takes.
+fn rates(of: &[f64], to: &[f64]) -> Vec<f64> {
+    of.iter().zip(to).map(|(of_s, to_s)| to_s / of_s).collect()
 }
 
 struct Bench {

@@ -36,7 +36,7 @@ const BYTES_PER_GB: f64 = 1e9;
 
 /// One quantity that is wanted: an arm's rate over another's, in the same round.
 pub(crate) struct Ratio {
-    pub(crate) what: &'static str,
+    pub(crate) what: String,
     pub(crate) of: Arm,
     pub(crate) to: Arm,
     pub(crate) wanted: Option<f64>,
@@ -81,7 +81,7 @@ pub(crate) fn measure(
         let (of, to) = (&samples[&ratio.of], &samples[&ratio.to]);
         let shares: Vec<f64> =
             of.iter().zip(to).map(|(of, to)| of.mb_per_s / to.mb_per_s).collect();
-        figure.row(ratio.what, "ratio", &shares, ratio.wanted.map(Wanted::AtLeast));
+        figure.row(&ratio.what, "ratio", &shares, ratio.wanted.map(Wanted::AtLeast));
     }
     figure.note(format!("{} MiB each, after {} MiB to warm up", bytes >> 20, WARM_BYTES >> 20));
     Ok(figure)
