@@ -15,7 +15,7 @@ use far::Far;
 use figures::{How, exit};
 use report::{Figure, Plan};
 use role::Role;
-use wire::Ratio;
+use wire::{Ratio, SECONDS};
 
 mod aead;
 mod arm;
@@ -102,6 +102,11 @@ fn main() -> ExitCode {
     exit(done)
 }
 
+/// Between two folds: four times as often as the figure is asked for, so that a transfer
+/// of a second has a few.
+const FOLD_MS: u64 = 250;
+const SECONDS_OF_KEYS: f64 = 1.0;
+
 const CHACHA: Cipher = Cipher::Chacha;
 const AES: Cipher = Cipher::Aes;
 
@@ -141,7 +146,7 @@ fn rungs(plan: &Plan) -> anyhow::Result<Figure> {
             [CHACHA, Cipher::ChachaCrate].map(|cipher| Arm::sealed(way, cipher));
         ratios.push(shown(format!("{what}, ChaCha20, AWS-LC / crate"), aws_lc, of_crate));
     }
-    wire::measure("over TCP between two processes", plan, &ratios, &[])
+    wire::measure("over TCP between two processes", plan, SECONDS, &ratios, &[])
 }
 
 fn naive(plan: &Plan) -> anyhow::Result<Figure> {
@@ -162,7 +167,7 @@ fn naive(plan: &Plan) -> anyhow::Result<Figure> {
     }
     let (of, to) = (Arm::plain(Way::Push), Arm::plain(Way::Stock));
     ratios.push(shown("push / tonic as it comes, plain", of, to));
-    wire::measure("before what was improved", plan, &ratios, &[])
+    wire::measure("before what was improved", plan, SECONDS, &ratios, &[])
 }
 
 fn rekey(plan: &Plan) -> anyhow::Result<Figure> {
@@ -171,11 +176,11 @@ fn rekey(plan: &Plan) -> anyhow::Result<Figure> {
         let name = cipher.name();
         let calm = Arm::sealed(Way::Push, cipher);
         let ratchets = Arm { rekey_bytes: Some(1 << 20), ..calm };
-        let folds = Arm { fold_ms: Some(1000), ..calm };
+        let folds = Arm { fold_ms: Some(FOLD_MS), ..calm };
         ratios.push(ratio(format!("rekey every 1 MiB / none, {name}"), ratchets, calm, 0.95));
-        ratios.push(ratio(format!("fold every second / none, {name}"), folds, calm, 0.98));
+        ratios.push(ratio(format!("fold every {FOLD_MS} ms / none, {name}"), folds, calm, 0.98));
     }
-    wire::measure("changing keys", plan, &ratios, &[])
+    wire::measure("changing keys", plan, SECONDS_OF_KEYS, &ratios, &[])
 }
 
 fn reads(plan: &Plan) -> anyhow::Result<Figure> {
@@ -183,7 +188,7 @@ fn reads(plan: &Plan) -> anyhow::Result<Figure> {
         let (reads, push) = (Arm::sealed(Way::Reads, cipher), Arm::sealed(Way::File, cipher));
         ratio(format!("ranged reads / push, {}", cipher.name()), reads, push, 0.90)
     });
-    wire::measure("a file in the page cache, as the daemon serves it", plan, &ratios, &[])
+    wire::measure("a file in the page cache, as the daemon serves it", plan, SECONDS, &ratios, &[])
 }
 
 fn lanes(plan: &Plan) -> anyhow::Result<Figure> {
@@ -199,5 +204,5 @@ fn lanes(plan: &Plan) -> anyhow::Result<Figure> {
         ratios.push(shown(what, Arm { lanes, ..to }, to));
     }
     let wide = Arm { far: Some(Far::Wide), ..one };
-    wire::measure("lanes of a session, and long links", plan, &ratios, &[wide])
+    wire::measure("lanes of a session, and long links", plan, SECONDS, &ratios, &[wide])
 }

@@ -16,7 +16,7 @@ use super::report::{Figure, Plan};
 use super::sample::{random, shuffle};
 use super::session;
 
-const ROUNDS: u32 = 10;
+const ROUNDS: u32 = 6;
 const ROUNDS_QUICK: u32 = 2;
 const BYTES: u64 = 256 << 20;
 const BYTES_QUICK: u64 = 64 << 20;

@@ -8,7 +8,7 @@ use std::thread;
 use anyhow::Context as _;
 use clap::Subcommand;
 use dropbed::daemon::runtime;
-use dropbed::secure::{Identity, PeerId};
+use dropbed::secure::{Identity, PeerId, SessionHandle};
 use futures::StreamExt as _;
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
@@ -182,10 +182,28 @@ fn receive(
             receiver.widen(session::join(arm, &identity, &to, &handle).await?).await?;
         }
         receiver.receive(warm_bytes).await?;
+        let before = (handle.epochs().1, handle.folds());
         let begin = begin()?;
         receiver.receive(bytes).await?;
+        keys_have_changed(arm, &handle, before, bytes, begin.wall_s())?;
         begin.tell()
     })
+}
+
+/// An arm that changes keys is one only if it has.
+fn keys_have_changed(
+    arm: Arm,
+    session: &SessionHandle,
+    (epochs, folds): (u32, u32),
+    bytes: u64,
+    wall_s: f64,
+) -> anyhow::Result<()> {
+    let (epochs, folds) = (session.epochs().1 - epochs, session.folds() - folds);
+    let ratchets = arm.rekey_bytes.map_or(0, |under_one| bytes / under_one / 2);
+    anyhow::ensure!(u64::from(epochs) >= ratchets, "only {epochs} of {ratchets} ratchets");
+    let wanted = arm.fold_ms.map_or(0.0, |ms| wall_s * 1000.0 / ms as f64 - 1.5);
+    anyhow::ensure!(f64::from(folds) >= wanted, "only {folds} folds in {wall_s} s");
+    Ok(())
 }
 
 fn idle(to: String, id: PeerId, count: u32, seconds: u64) -> anyhow::Result<()> {
@@ -244,8 +262,12 @@ fn begin() -> anyhow::Result<Begin> {
 }
 
 impl Begin {
+    fn wall_s(&self) -> f64 {
+        (now_ns() - self.at_ns) as f64 / NS_PER_S as f64
+    }
+
     fn tell(self) -> anyhow::Result<()> {
-        let wall_s = (now_ns() - self.at_ns) as f64 / NS_PER_S as f64;
+        let wall_s = self.wall_s();
         say(&Fetched { wall_s, cpu_s: cpu_s() - self.cpu_s })
     }
 }

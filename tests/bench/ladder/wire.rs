@@ -10,16 +10,33 @@ use tempfile::TempDir;
 
 use super::arm::{Arm, Way};
 use super::child::Child;
+use super::clock::{NS_PER_S, now_ns};
 use super::far::{Far, Link};
 use super::grpc::FILE;
 use super::report::{Figure, Plan, Wanted};
 use super::role::{Fetched, Listening, Used};
 use super::sample::{random, shuffle};
 
+/// As many as make an interval of the median that is not the whole range.
 const ROUNDS: u32 = 7;
 const ROUNDS_QUICK: u32 = 1;
+/// Fewer say nothing. Where a machine is so slow that all of them would take longer than
+/// they may, no further round is begun.
+const ROUNDS_LEAST: u32 = 3;
+/// What an arm takes in a round besides its transfer: two processes and the warming up.
+const STARTING_SECONDS: f64 = 0.3;
+/// The same with its transfer, over a link that is slow anywhere.
+const FAR_SECONDS: f64 = 3.3;
+/// Of a first transfer. It tells how many bytes an arm's others have, so that each takes
+/// as long on any machine, and all of them together no more than 5 minutes.
 const BYTES: u64 = 768 << 20;
 const BYTES_QUICK: u64 = 128 << 20;
+/// Less would be over before both processors are at work.
+const BYTES_MIN: u64 = 128 << 20;
+/// What a second of the fastest arm moves.
+const BYTES_MAX: u64 = 6 << 30;
+/// Of a transfer, unless a group asks for more.
+pub(crate) const SECONDS: f64 = 0.35;
 /// Buffers are grown and pages are there.
 const WARM_BYTES: u64 = 64 << 20;
 /// Of a transfer over the narrow link, twelve windows of it.
@@ -50,10 +67,11 @@ struct Sample {
     receiver_s_per_gb: f64,
 }
 
-/// Measures the arms of these ratios, and any others.
+/// Measures the arms of these ratios, and any others, in transfers of so many seconds.
 pub(crate) fn measure(
     name: &str,
     plan: &Plan,
+    seconds: f64,
     ratios: &[Ratio],
     others: &[Arm],
 ) -> anyhow::Result<Figure> {
@@ -63,13 +81,21 @@ pub(crate) fn measure(
             arms.push(arm);
         }
     }
-    let bytes = plan.size(BYTES, BYTES_QUICK);
-    let share = share(&arms, bytes)?;
+    let most = plan.size(BYTES, BYTES_QUICK);
+    let share = share(&arms, most)?;
     let mut samples: HashMap<Arm, Vec<Sample>> = HashMap::new();
+    let (began, may_take) = (now_ns(), may_take(&arms, seconds));
     for round in 0..plan.rounds(ROUNDS, ROUNDS_QUICK) {
+        let so_far = (now_ns() - began) as f64 / NS_PER_S as f64;
+        let next = so_far / f64::from(round.max(1));
+        if plan.rounds.is_none() && round >= ROUNDS_LEAST && so_far + next > may_take {
+            break;
+        }
         let mut order = arms.clone();
         shuffle(&mut order, &mut random(plan.seed, round));
         for arm in order {
+            let first = samples.get(&arm).and_then(|samples| samples.first());
+            let bytes = first.map_or(most, |first| bytes_of(arm, first.mb_per_s, seconds, most));
             let sample = transfer(arm, bytes, share.as_ref().map(TempDir::path))
                 .with_context(|| arm.name())?;
             samples.entry(arm).or_default().push(sample);
@@ -83,8 +109,29 @@ pub(crate) fn measure(
             of.iter().zip(to).map(|(of, to)| of.mb_per_s / to.mb_per_s).collect();
         figure.row(&ratio.what, "ratio", &shares, ratio.wanted.map(Wanted::AtLeast));
     }
-    figure.note(format!("{} MiB each, after {} MiB to warm up", bytes >> 20, WARM_BYTES >> 20));
+    figure.note(format!(
+        "{} MiB at first, then what takes {seconds} s; each after {} MiB to warm up",
+        most >> 20,
+        WARM_BYTES >> 20
+    ));
     Ok(figure)
+}
+
+/// All rounds, in seconds.
+fn may_take(arms: &[Arm], seconds: f64) -> f64 {
+    let of_arm = |arm: &Arm| arm.far.map_or(seconds + STARTING_SECONDS, |_| FAR_SECONDS);
+    arms.iter().map(of_arm).sum::<f64>() * f64::from(ROUNDS)
+}
+
+/// How much an arm of this rate moves in so many seconds. What is served from a file has
+/// no more than that, and a link is as slow on any machine.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is clamped")]
+fn bytes_of(arm: Arm, mb_per_s: f64, seconds: f64, first_bytes: u64) -> u64 {
+    if arm.far.is_some() {
+        return first_bytes;
+    }
+    let most = if matches!(arm.way, Way::File | Way::Reads) { first_bytes } else { BYTES_MAX };
+    ((mb_per_s * BYTES_PER_MB * seconds) as u64).clamp(BYTES_MIN.min(most), most)
 }
 
 fn describe(figure: &mut Figure, arms: &[Arm], samples: &HashMap<Arm, Vec<Sample>>) {
