@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Duration, timeout};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
 use tonic::{Request, Status};
 use tracing::Instrument as _;
 
@@ -54,7 +54,7 @@ pub struct PushRequest {
 pub struct Client {
     calls: DropClient<Plain>,
     /// Under `calls`, for what is carried without it.
-    channel: Channel,
+    channel: Plain,
     peer: Arc<str>,
     account: Account,
     deadlines: Deadlines,
@@ -75,7 +75,7 @@ impl Client {
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let channel = over(limits::endpoint(), io, peer, deadlines.unary_ms).await?;
-        let calls = DropClient::new(Plain(channel.clone()))
+        let calls = DropClient::new(channel.clone())
             .max_decoding_message_size(limits::SMALL_MESSAGE_BYTES_MAX)
             .max_encoding_message_size(limits::SMALL_MESSAGE_BYTES_MAX);
         let (shared_reads, lanes) = (Arc::default(), Arc::default());
@@ -237,7 +237,7 @@ async fn over<IO>(
     io: IO,
     peer: &str,
     deadline_ms: u64,
-) -> Result<Channel, FetchError>
+) -> Result<Plain, FetchError>
 where
     IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -251,6 +251,7 @@ where
     timeout(deadline, endpoint.connect_with_connector(connector))
         .await
         .map_err(|_| unreachable("no HTTP/2 over the session".to_owned()))?
+        .map(Plain)
         .map_err(|error| unreachable(format!("no HTTP/2 over the session: {error}")))
 }
 

@@ -22,13 +22,12 @@ use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, k
 use tonic::body::Body;
 use tonic::codec::{Codec as _, EncodeBody, Streaming};
 use tonic::server::NamedService;
-use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
 use tower::{Service, ServiceExt as _};
 
 use super::limits::{MESSAGE_BYTES_MAX, REQUEST_BYTES_MAX, SMALL_MESSAGE_BYTES_MAX};
-use super::plain;
+use super::plain::Plain;
 use crate::proto::drop as wire;
 use crate::proto::drop::drop_server::{Drop as Calls, DropServer};
 
@@ -221,7 +220,7 @@ fn split<M: Carrier>(mut message: M) -> (Bytes, Option<Bytes>) {
 
 /// Makes a call, and waits for the head of its answer.
 pub(super) async fn call<Q, M>(
-    channel: Channel,
+    channel: Plain,
     path: &'static str,
     request: Request<impl Stream<Item = Q> + Send + 'static>,
 ) -> Result<Messages<M>, Status>
@@ -241,8 +240,7 @@ where
     request.headers_mut().insert(header::TE, HeaderValue::from_static("trailers"));
     request.headers_mut().insert(header::CONTENT_TYPE, GRPC);
     let response = channel.oneshot(request).await.map_err(|e| Status::from_error(Box::new(e)))?;
-    let (mut head, body) = response.into_parts();
-    plain::without_details(&mut head.headers);
+    let (head, body) = response.into_parts();
     match Status::from_header_map(&head.headers) {
         Some(status) if status.code() != Code::Ok => return Err(status),
         _ => {}
@@ -278,11 +276,7 @@ impl<M: Message + Default> Messages<M> {
             let frame = frame.transpose()?.map(Frame::into_data);
             match frame {
                 Some(Ok(data)) => self.arrived.push(data),
-                Some(Err(other)) => {
-                    let mut trailers = other.into_trailers().ok();
-                    trailers.iter_mut().for_each(plain::without_details);
-                    return self.end(trailers.as_ref()).map(|()| None);
-                }
+                Some(Err(other)) => return self.end(other.trailers_ref()).map(|()| None),
                 None => return self.end(None).map(|()| None),
             }
         }

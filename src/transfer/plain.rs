@@ -18,12 +18,7 @@ use tower::Service;
 
 const DETAILS: &str = "grpc-status-details-bin";
 
-/// Takes the details off head or trailers.
-pub(super) fn without_details(headers: &mut HeaderMap) {
-    headers.remove(DETAILS);
-}
-
-/// A channel whose answers have none.
+/// A channel whose answers have none, neither in the head nor in the trailers.
 #[derive(Clone, Debug)]
 pub(super) struct Plain(pub(super) Channel);
 
@@ -45,6 +40,10 @@ impl Service<http::Request<Body>> for Plain {
         }
         .boxed()
     }
+}
+
+fn without_details(headers: &mut HeaderMap) {
+    headers.remove(DETAILS);
 }
 
 /// A body whose trailers have no details.

@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Duration, Instant, sleep_until};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
 use super::direct::{self, Messages};
 use super::limits::{DEPTH_MAX, READ_IN_FLIGHT_MAX};
+use super::plain::Plain;
 use super::status::{coded_error, fetch_error, unreachable};
 use super::{FetchError, Version};
 use crate::proto::drop as wire;
@@ -45,7 +45,7 @@ struct Ask {
 
 impl Reads {
     /// Opens a stream. Failures to open it are those of the reads.
-    pub(super) fn open(channel: Channel, peer: &str, stall_ms: u64) -> Self {
+    pub(super) fn open(channel: Plain, peer: &str, stall_ms: u64) -> Self {
         let (asks, incoming) = mpsc::channel(DEPTH_MAX as usize);
         let task = Task {
             peer: peer.to_owned(),
@@ -113,7 +113,7 @@ enum End {
 }
 
 impl Task {
-    async fn run(mut self, channel: Channel, call: Request<()>) {
+    async fn run(mut self, channel: Plain, call: Request<()>) {
         let end = self.pump(channel, call).await;
         self.incoming.close();
         let mut left: Vec<Ask> = std::mem::take(&mut self.pending).into_values().collect();
@@ -127,7 +127,7 @@ impl Task {
         }
     }
 
-    async fn pump(&mut self, channel: Channel, call: Request<()>) -> End {
+    async fn pump(&mut self, channel: Plain, call: Request<()>) -> End {
         // Holds every request in flight, so that sending never waits.
         let (requests, outgoing) = mpsc::channel(DEPTH_MAX as usize);
         let call = call.map(|()| ReceiverStream::new(outgoing));

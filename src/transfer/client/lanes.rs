@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
-use tonic::transport::Channel;
 
 use super::{Client, over};
 use crate::secure::SessionHandle;
 use crate::transfer::limits;
+use crate::transfer::plain::Plain;
 use crate::transfer::push::{Expected, Stripe};
 use crate::transfer::{FetchError, Version};
 
@@ -24,13 +24,13 @@ pub(super) struct Lane {
 /// What streams of a push are asked over.
 #[derive(Clone, Debug)]
 pub(in crate::transfer) struct Connection {
-    pub(in crate::transfer) channel: Channel,
+    pub(in crate::transfer) channel: Plain,
     /// A push has given it up. Shared with whoever chooses connections for the next one.
     given_up: Arc<AtomicBool>,
 }
 
 impl Connection {
-    fn new(channel: Channel) -> Self {
+    fn new(channel: Plain) -> Self {
         Self { channel, given_up: Arc::default() }
     }
 
