@@ -13,6 +13,26 @@ mod known_answers;
 const CHACHA: SuiteChoice = SuiteChoice::Only(Suite::ChaCha20Poly1305);
 const AES: SuiteChoice = SuiteChoice::Only(Suite::Aes256Gcm);
 
+/// The dialling end's side of a handshake that nobody has begun.
+fn dials(identities: &[Identity; 2], suites: SuiteChoice) -> Dialogue<'_> {
+    let remote = identities[ACCEPTOR].id();
+    Dialogue::dial(local(&identities[DIALLER], suites), remote, "acceptor").unwrap()
+}
+
+/// The accepting end's, for whoever is `known`.
+fn accepts<'a>(
+    identities: &'a [Identity; 2],
+    suites: SuiteChoice,
+    known: &'a Known,
+) -> Dialogue<'a> {
+    Dialogue::accept(local(&identities[ACCEPTOR], suites), known)
+}
+
+/// Everybody is.
+fn anybody(_: &PeerId) -> Option<String> {
+    Some("dialler".to_owned())
+}
+
 #[test]
 fn however_it_is_cut_the_same_is_said() {
     let mut said = Vec::new();
@@ -51,11 +71,8 @@ fn a_suite_is_what_both_have() {
 fn with_a_flip(message: usize, byte: usize, mask: u8) -> [Result<(), HandshakeError>; 2] {
     reseed(3);
     let identities = identities();
-    let known = |_: &PeerId| Some("dialler".to_owned());
-    let remote = identities[ACCEPTOR].id();
-    let mut dials =
-        Dialogue::dial(local(&identities[DIALLER], SuiteChoice::Auto), remote, "acceptor").unwrap();
-    let mut accepts = Dialogue::accept(local(&identities[ACCEPTOR], SuiteChoice::Auto), &known);
+    let mut dials = dials(&identities, SuiteChoice::Auto);
+    let mut accepts = accepts(&identities, SuiteChoice::Auto, &anybody);
     let flip = |at: usize, mut bytes: Vec<u8>| {
         if at == message {
             bytes[byte] ^= mask;
@@ -100,9 +117,8 @@ fn a_replayed_session_ends_unconfirmed_and_unserved() {
     reseed(4);
     let identities = identities();
     let (_, [hello, _, confirmation]) = handshake(&identities, [CHACHA; 2], usize::MAX).unwrap();
-    let known = |_: &PeerId| Some("dialler".to_owned());
     for _ in 0..3 {
-        let mut accepts = Dialogue::accept(local(&identities[ACCEPTOR], CHACHA), &known);
+        let mut accepts = accepts(&identities, CHACHA, &anybody);
         feed(&mut accepts, &hello, usize::MAX).unwrap();
         let error = feed(&mut accepts, &confirmation, usize::MAX).unwrap_err();
         assert!(
@@ -120,11 +136,8 @@ fn a_replayed_session_ends_unconfirmed_and_unserved() {
 fn a_confirmation_that_says_more_is_no_confirmation() {
     reseed(5);
     let identities = identities();
-    let known = |_: &PeerId| Some("dialler".to_owned());
-    let mut accepts = Dialogue::accept(local(&identities[ACCEPTOR], CHACHA), &known);
-    let remote = identities[ACCEPTOR].id();
-    let mut dials =
-        Dialogue::dial(local(&identities[DIALLER], CHACHA), remote, "acceptor").unwrap();
+    let mut accepts = accepts(&identities, CHACHA, &anybody);
+    let mut dials = dials(&identities, CHACHA);
     feed(&mut accepts, &dials.take_output(), usize::MAX).unwrap();
     feed(&mut dials, &accepts.take_output(), usize::MAX).unwrap();
     let mut agreed = dials.finish(NO_LIMIT, 0).unwrap();
@@ -147,7 +160,7 @@ fn a_refusal_is_as_long_as_an_acceptance_and_a_removed_peer_is_a_stranger() {
     for suites in [CHACHA, AES] {
         let said = |identity, known: &Known, theirs| {
             let mut dials = Dialogue::dial(local(identity, suites), remote, "acceptor").unwrap();
-            let mut accepts = Dialogue::accept(local(&identities[ACCEPTOR], theirs), known);
+            let mut accepts = accepts(&identities, theirs, known);
             let accepted = feed(&mut accepts, &dials.take_output(), usize::MAX);
             let answer = accepts.take_output();
             let dialled = feed(&mut dials, &answer, usize::MAX);
@@ -178,11 +191,8 @@ fn a_refusal_is_as_long_as_an_acceptance_and_a_removed_peer_is_a_stranger() {
 fn a_handshake_that_is_cut_at_any_byte_is_nothing() {
     reseed(7);
     let identities = identities();
-    let known = |_: &PeerId| Some("dialler".to_owned());
-    let mut accepts = Dialogue::accept(local(&identities[ACCEPTOR], CHACHA), &known);
-    let remote = identities[ACCEPTOR].id();
-    let mut dials =
-        Dialogue::dial(local(&identities[DIALLER], CHACHA), remote, "acceptor").unwrap();
+    let mut accepts = accepts(&identities, CHACHA, &anybody);
+    let mut dials = dials(&identities, CHACHA);
     let pass = |from: &mut Dialogue<'_>, to: &mut Dialogue<'_>| {
         for (at, byte) in from.take_output().iter().enumerate() {
             assert!(to.wanted() > 0, "over at byte {at}");
@@ -204,29 +214,20 @@ fn messages_that_are_not_the_next_are_errors() {
     let (_, first) = handshake(&identities, [CHACHA; 2], usize::MAX).unwrap();
     let (_, second) = handshake(&identities, [CHACHA; 2], usize::MAX).unwrap();
     let [hello, answer, confirmation] = &first;
-    let known: Box<Known> = Box::new(|_| Some("dialler".to_owned()));
-    let ends_badly = |dialogue: &mut Dialogue<'_>, bytes: &[u8]| {
-        let failed = feed(dialogue, bytes, usize::MAX).is_err();
-        failed || dialogue.wanted() > 0
-    };
     for wrong in [answer, confirmation] {
-        let mut accepts = Dialogue::accept(local(&identities[ACCEPTOR], CHACHA), &*known);
-        assert!(ends_badly(&mut accepts, wrong));
+        let mut accepts = accepts(&identities, CHACHA, &anybody);
+        assert!(feed(&mut accepts, wrong, usize::MAX).is_err());
         assert!(accepts.take_output().is_empty());
     }
-    for wrong in [hello, confirmation, &second[1]] {
-        let remote = identities[ACCEPTOR].id();
-        let mut dials =
-            Dialogue::dial(local(&identities[DIALLER], CHACHA), remote, "acceptor").unwrap();
-        let sent = dials.take_output();
-        assert!(ends_badly(&mut dials, wrong));
+    let own = dials(&identities, CHACHA).take_output();
+    for wrong in [hello, confirmation, &second[1], &own] {
+        let mut dials = dials(&identities, CHACHA);
+        dials.take_output();
+        assert!(feed(&mut dials, wrong, usize::MAX).is_err());
         assert!(dials.take_output().is_empty());
-        let mut reflected =
-            Dialogue::dial(local(&identities[DIALLER], CHACHA), remote, "acceptor").unwrap();
-        assert!(ends_badly(&mut reflected, &sent));
     }
     for wrong in [hello, &second[2], &answer[answer.len() - CONFIRMATION_BYTES..].to_vec()] {
-        let mut accepts = Dialogue::accept(local(&identities[ACCEPTOR], CHACHA), &*known);
+        let mut accepts = accepts(&identities, CHACHA, &anybody);
         feed(&mut accepts, hello, usize::MAX).unwrap();
         assert!(feed(&mut accepts, wrong, usize::MAX).is_err());
         assert!(accepts.finish(NO_LIMIT, 0).is_none());
