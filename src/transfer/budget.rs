@@ -26,8 +26,12 @@ const PEER_UNITS: usize = DAEMON_UNITS / 4;
 const LISTINGS_MAX: usize = 4;
 
 /// How long an answer may wait for others to be read. Below the silence that a reader
-/// suffers (`Deadlines::stall_ms`), so that it hears why.
-const WAIT: Duration = Duration::from_secs(20);
+/// suffers within a stream (`Deadlines::stall_ms`), so that it hears why.
+const ANSWER_WAIT: Duration = Duration::from_secs(20);
+
+/// The same for a listing, whose call has not been answered at all until its turn comes
+/// (`Deadlines::unary_ms`).
+const LISTING_WAIT: Duration = Duration::from_secs(8);
 
 /// The budget of a daemon. Clones share it.
 #[derive(Clone, Debug)]
@@ -49,9 +53,15 @@ struct Peer {
     listings: Arc<Semaphore>,
 }
 
-/// Memory that is taken, as long as this lives.
+/// Memory that is taken, or a listing's turn, as long as this lives. With it lives what
+/// its peer has taken so far: a peer that is forgotten would begin anew.
 #[derive(Debug)]
-pub(super) struct Held(#[expect(dead_code, reason = "held, not read")] [OwnedSemaphorePermit; 2]);
+#[expect(dead_code, reason = "held, not read")]
+pub(super) struct Held {
+    own: OwnedSemaphorePermit,
+    all: Option<OwnedSemaphorePermit>,
+    peer: Arc<Peer>,
+}
 
 impl Default for Budget {
     fn default() -> Self {
@@ -81,15 +91,15 @@ impl Purse {
     /// Takes what an answer of so many bytes needs; in the order in which it is asked.
     ///
     /// # Errors
-    /// RESOURCE_EXHAUSTED when there is none for [`WAIT`]. Cancel-safe.
+    /// RESOURCE_EXHAUSTED when there is none for [`ANSWER_WAIT`]. Cancel-safe.
     pub(super) async fn take(&self, bytes: u32) -> Result<Held, Status> {
         let units = bytes.div_ceil(UNIT_BYTES).max(1);
         let taken = async {
             let own = Arc::clone(&self.peer.answers).acquire_many_owned(units).await;
             let all = Arc::clone(&self.all).acquire_many_owned(units).await;
-            Held([own.expect(OPEN), all.expect(OPEN)])
+            self.held(own.expect(OPEN), Some(all.expect(OPEN)))
         };
-        timeout(WAIT, taken).await.map_err(|_| {
+        timeout(ANSWER_WAIT, taken).await.map_err(|_| {
             Status::resource_exhausted(
                 "the answers that nobody reads have taken all the memory for answers; read them, \
                  or ask for less at a time",
@@ -100,14 +110,19 @@ impl Purse {
     /// A listing's turn.
     ///
     /// # Errors
-    /// As [`take`](Self::take).
-    pub(super) async fn list(&self) -> Result<OwnedSemaphorePermit, Status> {
+    /// RESOURCE_EXHAUSTED when it does not come for [`LISTING_WAIT`]. Cancel-safe.
+    pub(super) async fn list(&self) -> Result<Held, Status> {
         let turn = Arc::clone(&self.peer.listings).acquire_owned();
-        timeout(WAIT, turn).await.map(|turn| turn.expect(OPEN)).map_err(|_| {
+        let turn = timeout(LISTING_WAIT, turn).await.map_err(|_| {
             Status::resource_exhausted(format!(
                 "{LISTINGS_MAX} listings are under way, and nobody reads them"
             ))
-        })
+        })?;
+        Ok(self.held(turn.expect(OPEN), None))
+    }
+
+    fn held(&self, own: OwnedSemaphorePermit, all: Option<OwnedSemaphorePermit>) -> Held {
+        Held { own, all, peer: Arc::clone(&self.peer) }
     }
 }
 

@@ -8,6 +8,7 @@ use tonic::server::NamedService;
 
 use super::burst::WireCounter;
 use super::client::Client;
+use super::direct::Direct;
 use super::limits::{self, Deadlines};
 use super::pull::{PullError, PullMode, Target, pull};
 use super::service::{Caller, Service};
@@ -16,6 +17,7 @@ use crate::sample::Sample;
 use crate::source::Source;
 use crate::telemetry::layers::{Account, Layer};
 
+mod budget;
 mod details;
 mod lanes;
 mod misdeeds;
@@ -42,12 +44,16 @@ where
 }
 
 async fn connect_share(share: &Path) -> Client {
-    let source = Arc::new(Source::open(share).unwrap());
+    connect(service(share), Deadlines::default()).await
+}
+
+/// What serves a share to one peer, over any number of connections.
+fn service(share: &Path) -> Direct<Service> {
     let find = |_: &http::Extensions| {
         let received = WireCounter::new(|| 0);
         Some(Caller { peer: "reader".to_owned(), account: Account::new(), received })
     };
-    connect(Service::server(source, find, Default::default()), Deadlines::default()).await
+    Service::server(Arc::new(Source::open(share).unwrap()), find, Default::default())
 }
 
 fn write_sample(share: &Path, name: &str, size_bytes: u64) -> blake3::Hash {

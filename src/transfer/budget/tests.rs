@@ -62,3 +62,18 @@ async fn listings_take_turns() {
     turns.pop();
     assert!(purse.list().await.is_ok());
 }
+
+/// Between two calls nothing but what they hold remembers a peer.
+#[tokio::test(start_paused = true)]
+async fn a_peer_does_not_begin_anew_while_it_holds_something() {
+    let budget = Budget::default();
+    let all = budget.of("peer").take(1 << 28).await.unwrap().with(Bytes::from_static(b"data"));
+    assert!(budget.of("peer").take(1).await.is_err());
+    drop(all);
+    assert!(budget.of("peer").take(1).await.is_ok());
+    let mut turns = Vec::new();
+    for _ in 0..LISTINGS_MAX {
+        turns.push(budget.of("peer").list().await.unwrap());
+    }
+    assert!(budget.of("peer").list().await.is_err());
+}
