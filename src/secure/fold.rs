@@ -74,9 +74,9 @@ pub(super) struct Folded {
     pub(super) receive: Kept,
 }
 
-/// The keys of an offer that is not answered yet.
+/// The keys of an offer that is not answered yet; boxed, so that taking it leaves none.
 struct Offer {
-    exchange: KeyPair,
+    exchange: Box<KeyPair>,
     kem: Box<DecapsulationKey>,
     payload: Box<[u8; OFFER_BYTES]>,
     /// The accepting end's offer has crossed this one.
@@ -137,7 +137,7 @@ impl Folds {
         let mut random = Zeroizing::new([0; KEY_BYTES + KEM_SEED_BYTES]);
         (self.entropy)(random.as_mut_slice())?;
         let (secret, seed) = random.split_first_chunk().expect("it begins with a key");
-        let exchange = KeyPair::from_secret(secret);
+        let exchange = Box::new(KeyPair::from_secret(secret));
         let mut seed = Seed::try_from(seed).expect("the rest is the seed");
         let kem = Box::new(DecapsulationKey::from_seed(seed));
         seed.as_mut_slice().zeroize();
@@ -286,8 +286,9 @@ pub(super) fn encapsulate(
     key: &EncapsulationKey,
     message: &[u8],
 ) -> ([u8; KEM_CIPHERTEXT_BYTES], Secret) {
-    let message = B32::try_from(message).expect("both callers draw 32 bytes");
+    let mut message = B32::try_from(message).expect("both callers draw 32 bytes");
     let (ciphertext, mut shared) = key.encapsulate_deterministic(&message);
+    message.as_mut_slice().zeroize();
     let secret = Secret::new(shared.into());
     shared.as_mut_slice().zeroize();
     (ciphertext.into(), secret)

@@ -104,7 +104,8 @@ impl std::fmt::Debug for Local<'_> {
 /// The dialling end, between its message and the answer.
 pub struct Initiator {
     noise: HandshakeState,
-    kem_key: DecapsulationKey,
+    /// Boxed: it moves with its handshake.
+    kem_key: Box<DecapsulationKey>,
     suites: &'static [Suite],
     remote: PeerId,
 }
@@ -119,7 +120,7 @@ impl Initiator {
         let mut seed = Zeroizing::new([0; KEM_SEED_BYTES]);
         (local.entropy)(seed.as_mut_slice())?;
         let mut drawn = Seed::from(*seed);
-        let kem_key = DecapsulationKey::from_seed(drawn);
+        let kem_key = Box::new(DecapsulationKey::from_seed(drawn));
         drawn.as_mut_slice().zeroize();
         let suites = local.suites.suites();
         let offer = offer::encode(suites, &kem_key.encapsulation_key().to_bytes());
