@@ -12,6 +12,8 @@
 use std::io::IoSlice;
 
 use super::fold::Folds;
+#[cfg(any(test, fuzzing))]
+use super::record::Sealed;
 use super::record::{Opened, Opener, RecordError, Sealer};
 use super::rekey::RekeyLimits;
 use super::suite::{Provider, Suite};
@@ -270,7 +272,7 @@ impl std::fmt::Debug for Channel {
 #[cfg(any(test, fuzzing))]
 impl Channel {
     /// A record of any content, as a broken peer may seal it.
-    pub(crate) fn force_any(&mut self, content: u8, payload: &[u8], out: &mut Vec<u8>) {
+    pub(crate) fn force_any(&mut self, content: u8, payload: &[u8], out: &mut Sealed) {
         // Used up is used up: then nothing is sealed.
         let _ = self.outgoing.sealer().seal_any(content, payload, out);
     }
@@ -285,7 +287,7 @@ impl Channel {
     }
 
     /// An offer, whatever the schedule says.
-    fn force_offer(&mut self, out: &mut Vec<u8>) {
+    fn force_offer(&mut self, out: &mut Sealed) {
         let offer = self.folds.offer().unwrap();
         self.outgoing.sealer().seal_offer(offer, out).unwrap();
     }

@@ -9,7 +9,7 @@ use super::channel::pair::{ACCEPTOR, DIALLER, NO_LIMIT, Pair, feed, identities, 
 use super::handshake::dialogue::{Dialogue, Joined, Known, Lanes};
 use super::identity::Identity;
 use super::lane::Tickets;
-use super::record::CONTROL_WIRE_BYTES_MAX;
+use super::record::{CONTROL_WIRE_BYTES_MAX, Sealed};
 use super::rekey::{RekeyLimits, SECRET_BYTES, Secret};
 use super::suite::{Suite, SuiteChoice};
 
@@ -205,7 +205,8 @@ pub fn deframer(data: &[u8]) {
 /// A peer with valid keys that says anything.
 ///
 /// # Panics
-/// When data comes out that was not said, or more is answered than is bounded.
+/// When data comes out that was not said, or does not without an error, or more is
+/// answered than is bounded.
 pub fn opener(data: &[u8]) {
     let mut input = Input(data);
     let suite = suite(&mut input);
@@ -225,9 +226,9 @@ pub fn opener(data: &[u8]) {
         if content == 1 && pair.ends[1 - from].error.is_none() && !pair.ends[1 - from].ended {
             said.extend_from_slice(&payload);
         }
-        let mut record = Vec::new();
+        let mut record = Sealed::default();
         pair.ends[from].channel.force_any(content, &payload, &mut record);
-        pair.ends[1 - from].wire.extend(&record);
+        pair.ends[1 - from].wire.extend(&*record);
         pair.deliver(1 - from, usize::MAX);
         pair.prepare(1 - from);
         let channel = &mut pair.ends[1 - from].channel;
@@ -238,8 +239,9 @@ pub fn opener(data: &[u8]) {
             channel.handle_sent(answers);
         }
     }
-    let received = &pair.ends[1 - from].received;
-    assert!(said.starts_with(received), "other data came out");
+    let end = &pair.ends[1 - from];
+    assert!(said.starts_with(&end.received), "other data came out");
+    assert!(end.error.is_some() || end.received.len() == said.len(), "data is lost in silence");
 }
 
 /// Two honest ends: writes, cuts, rekeys, folds, closes and time in any order.

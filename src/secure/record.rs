@@ -14,9 +14,11 @@ use super::suite::{Cipher, Provider, Suite};
 
 mod direction;
 mod error;
+mod sealed;
 
 use direction::Direction;
 pub use error::RecordError;
+pub use sealed::Sealed;
 
 /// A `KeyUpdate` record on the wire: flag and epoch.
 pub const KEY_UPDATE_WIRE_BYTES: usize =
@@ -100,7 +102,7 @@ impl Sealer {
         &mut self,
         parts: &[IoSlice<'_>],
         bytes_max: usize,
-        out: &mut Vec<u8>,
+        out: &mut Sealed,
     ) -> Result<usize, RecordError> {
         self.seal(ContentType::Data as u8, parts, bytes_max.min(RECORD_PAYLOAD_BYTES_MAX), out)
     }
@@ -114,7 +116,7 @@ impl Sealer {
         &mut self,
         update: KeyUpdate,
         folded: Option<&Secret>,
-        out: &mut Vec<u8>,
+        out: &mut Sealed,
     ) -> Result<(), RecordError> {
         let mut payload = [0; KEY_UPDATE_BYTES];
         payload[0] = (u8::from(update.asks) * ASKS) | (u8::from(update.folds) * FOLDS);
@@ -134,7 +136,7 @@ impl Sealer {
     pub fn seal_offer(
         &mut self,
         payload: &[u8; OFFER_BYTES],
-        out: &mut Vec<u8>,
+        out: &mut Sealed,
     ) -> Result<(), RecordError> {
         self.seal(ContentType::FoldOffer as u8, &[IoSlice::new(payload)], payload.len(), out)?;
         Ok(())
@@ -147,7 +149,7 @@ impl Sealer {
     pub fn seal_answer(
         &mut self,
         payload: &[u8; ANSWER_BYTES],
-        out: &mut Vec<u8>,
+        out: &mut Sealed,
     ) -> Result<(), RecordError> {
         self.seal(ContentType::FoldAnswer as u8, &[IoSlice::new(payload)], payload.len(), out)?;
         Ok(())
@@ -157,7 +159,7 @@ impl Sealer {
     ///
     /// # Errors
     /// As [`seal_data`](Self::seal_data).
-    pub fn seal_close(&mut self, out: &mut Vec<u8>) -> Result<(), RecordError> {
+    pub fn seal_close(&mut self, out: &mut Sealed) -> Result<(), RecordError> {
         self.seal(ContentType::Close as u8, &[], 0, out)?;
         self.0.closed = true;
         Ok(())
@@ -169,7 +171,7 @@ impl Sealer {
         &mut self,
         content: u8,
         payload: &[u8],
-        out: &mut Vec<u8>,
+        out: &mut Sealed,
     ) -> Result<usize, RecordError> {
         self.seal(content, &[IoSlice::new(payload)], RECORD_PAYLOAD_BYTES_MAX, out)
     }
@@ -179,46 +181,44 @@ impl Sealer {
         content: u8,
         parts: &[IoSlice<'_>],
         bytes_max: usize,
-        out: &mut Vec<u8>,
+        out: &mut Sealed,
     ) -> Result<usize, RecordError> {
         let total = parts.iter().fold(0usize, |sum, part| sum.saturating_add(part.len()));
         let payload_bytes = total.min(bytes_max);
         let (epoch, counter) = self.0.next_nonce()?;
         let header = Header::new(epoch, counter, CONTENT_TYPE_BYTES + payload_bytes);
         let associated = header.to_bytes();
-        out.reserve(header.wire_bytes());
-        out.extend_from_slice(&associated);
-        let plaintext_start = out.len();
-        out.push(content);
-        let far = gather(&self.0.cipher, parts, payload_bytes, out);
-        let near_end = out.len();
-        // Cleared only to be written over: without `unsafe` a Vec has no other room.
-        out.resize(near_end + far.len() + TAG_BYTES, 0);
-        let (near, far_and_tag) = out[plaintext_start..].split_at_mut(near_end - plaintext_start);
+        let (head, rest) = out.room(header.wire_bytes()).split_at_mut(HEADER_BYTES);
+        head.copy_from_slice(&associated);
+        rest[0] = content;
+        let room = &mut rest[CONTENT_TYPE_BYTES..];
+        let (gathered, far) = gather(&self.0.cipher, parts, payload_bytes, room);
+        let (near, far_and_tag) = rest.split_at_mut(CONTENT_TYPE_BYTES + gathered);
         self.0.cipher.seal_gathered(header.nonce(), &associated, near, far, far_and_tag);
         self.0.count(CONTENT_TYPE_BYTES + payload_bytes);
         Ok(payload_bytes)
     }
 }
 
-/// Appends the first bytes of `parts`, so many, to `out`; all but the last part when the
-/// cipher takes that from where it lies: it is returned.
+/// Copies the first bytes of `parts`, so many, to `room`; all but the last part when the
+/// cipher takes that from where it lies. Returns how many were copied, and that part.
 fn gather<'a>(
     cipher: &Cipher,
     parts: &'a [IoSlice<'_>],
     bytes: usize,
-    out: &mut Vec<u8>,
-) -> &'a [u8] {
-    let mut rest = bytes;
+    room: &mut [u8],
+) -> (usize, &'a [u8]) {
+    let mut copied = 0;
     for part in parts {
-        let taken = &part[..part.len().min(rest)];
-        rest -= taken.len();
-        if rest == 0 && cipher.seals_from_afar(taken.len()) {
-            return taken;
+        let taken = &part[..part.len().min(bytes - copied)];
+        let end = copied + taken.len();
+        if end == bytes && cipher.seals_from_afar(taken.len()) {
+            return (copied, taken);
         }
-        out.extend_from_slice(taken);
+        room[copied..end].copy_from_slice(taken);
+        copied = end;
     }
-    &[]
+    (copied, &[])
 }
 
 /// What a record said.

@@ -4,7 +4,7 @@ use std::io::IoSlice;
 
 use crate::secure::fold::{FoldError, Folds};
 use crate::secure::frame::{RECORD_PAYLOAD_BYTES_MAX, RECORD_WIRE_BYTES_MAX};
-use crate::secure::record::{CONTROL_WIRE_BYTES_MAX, RecordError, Sealer};
+use crate::secure::record::{CONTROL_WIRE_BYTES_MAX, RecordError, Sealed, Sealer};
 use crate::secure::rekey::{FutureEpoch, KeyUpdate, RekeyLimits, Schedule};
 use crate::secure::suite::{Provider, Suite};
 
@@ -16,7 +16,7 @@ pub(super) struct Outgoing {
     pub(super) schedule: Schedule,
     /// Whole records, of which the transport has taken `taken` bytes. Sealing
     /// appends, and only when the transport has taken all: it never grows.
-    buffer: Vec<u8>,
+    buffer: Sealed,
     taken: usize,
     records: u64,
     closed: bool,
@@ -25,7 +25,7 @@ pub(super) struct Outgoing {
 impl Outgoing {
     pub(super) fn new(sealer: Sealer, limits: RekeyLimits, now_ns: u64) -> Self {
         let schedule = Schedule::new(limits, sealer.suite().key_limits(), now_ns);
-        let buffer = Vec::with_capacity(BUFFER_BYTES);
+        let buffer = Sealed::with_capacity(BUFFER_BYTES);
         Self { sealer, schedule, buffer, taken: 0, records: 0, closed: false }
     }
 
@@ -193,7 +193,7 @@ impl Outgoing {
     }
 
     /// An update that asks, whatever the schedule says.
-    pub(super) fn force_update(&mut self, out: &mut Vec<u8>) {
+    pub(super) fn force_update(&mut self, out: &mut Sealed) {
         let update = KeyUpdate { asks: true, folds: false, seen_epoch: 0 };
         self.sealer.seal_key_update(update, None, out).unwrap();
     }

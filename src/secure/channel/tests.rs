@@ -196,22 +196,22 @@ fn the_last_epoch_ends_the_session_and_never_repeats_a_nonce() {
 #[test]
 fn a_flood_of_updates_is_cut_off_and_costs_one_answer() {
     let mut pair = pair(NO_LIMIT);
-    let mut sealed = Vec::new();
+    let mut sealed = Sealed::default();
     // A peer that does not hold back: its sealer is used past its schedule.
     for _ in 0..=EMPTY_RUN_RECORDS_MAX {
         pair.ends[DIALLER].channel.outgoing.force_update(&mut sealed);
     }
-    pair.ends[ACCEPTOR].wire.extend(&sealed);
+    pair.ends[ACCEPTOR].wire.extend(&*sealed);
     pair.deliver(ACCEPTOR, usize::MAX);
     assert_eq!(pair.ends[ACCEPTOR].error, Some(RecordError::NothingButControl));
 
     // As many as are allowed are answered with one update, not one each.
     let mut pair = Pair::new(SuiteChoice::Auto, NO_LIMIT, 3);
-    let mut sealed = Vec::new();
+    let mut sealed = Sealed::default();
     for _ in 0..EMPTY_RUN_RECORDS_MAX - 1 {
         pair.ends[DIALLER].channel.outgoing.force_update(&mut sealed);
     }
-    pair.ends[ACCEPTOR].wire.extend(&sealed);
+    pair.ends[ACCEPTOR].wire.extend(&*sealed);
     pair.deliver(ACCEPTOR, usize::MAX);
     assert_eq!(pair.ends[ACCEPTOR].error, None);
     pair.prepare(ACCEPTOR);

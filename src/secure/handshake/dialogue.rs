@@ -14,7 +14,7 @@ use crate::secure::channel::Channel;
 use crate::secure::fold::Folds;
 use crate::secure::frame::{CONTENT_TYPE_BYTES, HEADER_BYTES, TAG_BYTES};
 use crate::secure::lane::{LaneName, NAME_BYTES, Ticket, Tickets};
-use crate::secure::record::{Opened, Opener, Sealer};
+use crate::secure::record::{Opened, Opener, Sealed, Sealer};
 use crate::secure::rekey::{Kept, RekeyLimits};
 use crate::secure::session::Side;
 
@@ -270,7 +270,9 @@ impl Keys {
     }
 
     fn confirm(&mut self, output: &mut Vec<u8>) -> Result<(), HandshakeError> {
-        self.sealer.seal_data(&[], 0, output).map_err(HandshakeError::NotConfirmed)?;
+        let mut record = Sealed::default();
+        self.sealer.seal_data(&[], 0, &mut record).map_err(HandshakeError::NotConfirmed)?;
+        output.extend_from_slice(&record);
         self.has_confirmed = true;
         Ok(())
     }

@@ -46,10 +46,10 @@ fn ends() -> (Sealer, Opener) {
 }
 
 fn data(sealer: &mut Sealer, bytes: &[u8]) -> Vec<u8> {
-    let mut record = Vec::new();
+    let mut record = Sealed::default();
     let sealed = sealer.seal_data(&[IoSlice::new(bytes)], usize::MAX, &mut record).unwrap();
     assert_eq!(sealed, bytes.len());
-    record
+    record.to_vec()
 }
 
 #[derive(Clone, Debug)]
@@ -72,7 +72,7 @@ proptest! {
     fn what_is_sealed_is_opened(steps in steps()) {
         let (mut sealer, mut opener) = ends();
         for step in steps {
-            let mut record = Vec::new();
+            let mut record = Sealed::default();
             match step {
                 Step::Data(parts) => {
                     let slices: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
@@ -149,7 +149,7 @@ fn only_the_next_record_is_taken_and_an_error_is_for_good() {
 fn a_record_of_an_old_epoch_is_not_taken() {
     let (mut sealer, mut opener) = ends();
     let mut old = data(&mut sealer, b"old");
-    let mut update = Vec::new();
+    let mut update = Sealed::default();
     sealer
         .seal_key_update(KeyUpdate { asks: false, folds: false, seen_epoch: 0 }, None, &mut update)
         .unwrap();
@@ -180,9 +180,9 @@ fn a_record_under_the_wrong_epoch_s_key_is_forged() {
 fn close_is_the_end_at_both_ends() {
     let (mut sealer, mut opener) = ends();
     assert_eq!(opener.handle_end(), Err(RecordError::Truncated));
-    let mut close = Vec::new();
+    let mut close = Sealed::default();
     sealer.seal_close(&mut close).unwrap();
-    let mut more = Vec::new();
+    let mut more = Sealed::default();
     assert_eq!(sealer.seal_data(&[], 0, &mut more), Err(RecordError::AfterClose));
     assert!(more.is_empty());
     assert_eq!(opener.open(&mut close), Ok(Opened::Close));
@@ -194,7 +194,7 @@ fn close_is_the_end_at_both_ends() {
 fn large_writes_are_cut_to_records() {
     let (mut sealer, mut opener) = ends();
     let bytes = vec![5; RECORD_PAYLOAD_BYTES_MAX + 1];
-    let mut record = Vec::new();
+    let mut record = Sealed::default();
     let sealed = sealer.seal_data(&[IoSlice::new(&bytes)], usize::MAX, &mut record).unwrap();
     assert_eq!(sealed, RECORD_PAYLOAD_BYTES_MAX);
     assert!(matches!(opener.open(&mut record), Ok(Opened::Data(range)) if range.len() == sealed));
@@ -205,15 +205,18 @@ fn large_writes_are_cut_to_records() {
 fn a_record_is_the_same_from_any_parts() {
     let plain: Vec<u8> = (0..100_000u32).map(|at| at.to_le_bytes()[0]).collect();
     for suite in Suite::ALL {
-        let seal = |parts: &[&[u8]], bytes_max| {
+        let seal = |parts: &[&[u8]], bytes_max: usize| {
             let secret = Kept::new(Secret::new([7; SECRET_BYTES]));
             let mut sealer = Sealer::new(suite, secret);
             let parts: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
-            let (mut record, mut more) = (Vec::new(), Vec::new());
+            let mut record = Sealed::default();
+            // What was there before does not show.
+            record.room(bytes_max.min(200_000)).fill(0xa5);
+            record.clear();
             let bytes = sealer.seal_data(&parts, bytes_max, &mut record).unwrap();
             // The key is where it was after the record, too.
-            sealer.seal_data(&[IoSlice::new(b"next")], usize::MAX, &mut more).unwrap();
-            (bytes, record, more)
+            sealer.seal_data(&[IoSlice::new(b"next")], usize::MAX, &mut record).unwrap();
+            (bytes, record.to_vec())
         };
         for bytes_max in [1, 500, 1_023, 1_024, 1_025, 20_000, usize::MAX] {
             let small: Vec<&[u8]> = plain.chunks(100).collect();
@@ -245,7 +248,7 @@ fn a_key_is_used_up_at_both_ends() {
             let mut last = data(&mut sealer, b"last");
             opener.open(&mut last).unwrap();
             let used_up = RecordError::KeyUsedUp { epoch: 0 };
-            assert_eq!(sealer.seal_data(&[], 0, &mut Vec::new()), Err(used_up));
+            assert_eq!(sealer.seal_data(&[], 0, &mut Sealed::default()), Err(used_up));
             assert_eq!(opener.open(&mut last), Err(used_up));
         }
     }
@@ -255,7 +258,7 @@ fn a_key_is_used_up_at_both_ends() {
 fn a_peer_that_sends_only_control_is_cut_off() {
     let (mut sealer, mut opener) = ends();
     let mut update = |opener: &mut Opener| {
-        let mut record = Vec::new();
+        let mut record = Sealed::default();
         let update = KeyUpdate { asks: true, folds: false, seen_epoch: 0 };
         sealer.seal_key_update(update, None, &mut record).unwrap();
         opener.open(&mut record)

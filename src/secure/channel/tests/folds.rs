@@ -146,11 +146,11 @@ fn whoever_answers_and_closes_leaves_the_other_direction_folded() {
 }
 
 /// What the other end makes of what `from` says.
-fn told(from: usize, say: impl Fn(&mut Pair, &mut Vec<u8>)) -> Option<RecordError> {
+fn told(from: usize, say: impl Fn(&mut Pair, &mut Sealed)) -> Option<RecordError> {
     let mut pair = pair(NO_LIMIT);
-    let mut sealed = Vec::new();
+    let mut sealed = Sealed::default();
     say(&mut pair, &mut sealed);
-    pair.ends[1 - from].wire.extend(&sealed);
+    pair.ends[1 - from].wire.extend(&*sealed);
     pair.deliver(1 - from, usize::MAX);
     pair.ends[1 - from].error
 }
@@ -158,29 +158,29 @@ fn told(from: usize, say: impl Fn(&mut Pair, &mut Vec<u8>)) -> Option<RecordErro
 #[test]
 fn a_peer_that_folds_out_of_turn_is_cut_off() {
     let fold = |error| Some(RecordError::Fold(error));
-    let twice = |pair: &mut Pair, sealed: &mut Vec<u8>| {
+    let twice = |pair: &mut Pair, sealed: &mut Sealed| {
         pair.ends[DIALLER].channel.force_offer(sealed);
         pair.ends[DIALLER].channel.force_offer(sealed);
     };
     assert_eq!(told(DIALLER, twice), fold(FoldError::OutOfTurn));
-    let crossed_twice = |pair: &mut Pair, sealed: &mut Vec<u8>| {
+    let crossed_twice = |pair: &mut Pair, sealed: &mut Sealed| {
         pair.ends[DIALLER].channel.request_fold();
         pair.prepare(DIALLER);
         pair.ends[ACCEPTOR].channel.force_offer(sealed);
         pair.ends[ACCEPTOR].channel.force_offer(sealed);
     };
     assert_eq!(told(ACCEPTOR, crossed_twice), fold(FoldError::OutOfTurn));
-    let unasked = |pair: &mut Pair, sealed: &mut Vec<u8>| {
+    let unasked = |pair: &mut Pair, sealed: &mut Sealed| {
         let sealer = pair.ends[DIALLER].channel.outgoing.sealer();
         sealer.seal_answer(&[9; ANSWER_BYTES], sealed).unwrap();
     };
     assert_eq!(told(DIALLER, unasked), fold(FoldError::Unasked));
-    let no_key = |pair: &mut Pair, sealed: &mut Vec<u8>| {
+    let no_key = |pair: &mut Pair, sealed: &mut Sealed| {
         let sealer = pair.ends[DIALLER].channel.outgoing.sealer();
         sealer.seal_offer(&[0xff; OFFER_BYTES], sealed).unwrap();
     };
     assert_eq!(told(DIALLER, no_key), fold(FoldError::BadKey));
-    let small_order = |pair: &mut Pair, sealed: &mut Vec<u8>| {
+    let small_order = |pair: &mut Pair, sealed: &mut Sealed| {
         let mut offer = *pair.ends[DIALLER].channel.folds.offer().unwrap();
         offer[..32].fill(0);
         pair.ends[DIALLER].channel.outgoing.sealer().seal_offer(&offer, sealed).unwrap();
@@ -194,9 +194,9 @@ fn a_peer_that_folds_too_often_is_cut_off() {
     pair.ends[DIALLER].channel.request_fold();
     pair.drive();
     pair.advance_ms(FOLD_INTERVAL_MS_MIN / 2 - 1);
-    let mut sealed = Vec::new();
+    let mut sealed = Sealed::default();
     pair.ends[DIALLER].channel.force_offer(&mut sealed);
-    pair.ends[ACCEPTOR].wire.extend(&sealed);
+    pair.ends[ACCEPTOR].wire.extend(&*sealed);
     pair.deliver(ACCEPTOR, usize::MAX);
     assert_eq!(pair.ends[ACCEPTOR].error, Some(RecordError::Fold(FoldError::TooSoon)));
 }
