@@ -5,7 +5,7 @@
 //! and given back when the last of its bytes has left, or its call was given up.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -15,29 +15,38 @@ use tonic::Status;
 /// What is counted: no answer is smaller for its bookkeeping, its thread and its disk.
 const UNIT_BYTES: u32 = 64 << 10;
 
-/// All answers of a daemon: 1 GiB.
+/// All answers of a daemon, but for what each peer has for itself: 1 GiB in all.
 const DAEMON_UNITS: usize = (1 << 30) / UNIT_BYTES as usize;
 
-/// Those of one peer: nine pushes in the largest parts, 36 in parts of 512 KiB over
-/// lanes that nobody reads. Three others have as much.
+/// What one peer may take of it: sixteen streams of reads, or twelve pushes in the largest
+/// parts, of which each holds up to five.
 const PEER_UNITS: usize = DAEMON_UNITS / 4;
+
+/// What a peer has besides, 16 MiB, so that others who do not read cannot take all: one
+/// stream of reads, or six pushes in parts of 512 KiB.
+const FLOOR_UNITS: usize = (16 << 20) / UNIT_BYTES as usize;
+
+/// What the answers of one stream of reads may hold: 32 of the default size, and four of
+/// the largest. It is what waits here, not what is on its way: it bounds no throughput.
+const STREAM_UNITS: usize = (16 << 20) / UNIT_BYTES as usize;
 
 /// Listings of one peer at a time; the largest has about 100 MiB.
 const LISTINGS_MAX: usize = 4;
 
-/// How long an answer may wait for others to be read. Below the silence that a reader
-/// suffers within a stream (`Deadlines::stall_ms`), so that it hears why.
+/// How long an answer may wait for room. Below the silence that a reader suffers within a
+/// stream (`Deadlines::stall_ms`), so that it hears why.
 const ANSWER_WAIT: Duration = Duration::from_secs(20);
 
 /// The same for a listing, whose call has not been answered at all until its turn comes
 /// (`Deadlines::unary_ms`).
 const LISTING_WAIT: Duration = Duration::from_secs(8);
 
-/// The budget of a daemon. Clones share it.
+/// The budget of a daemon. Clones share it. A peer that is forgotten keeps its entry, some
+/// hundred bytes: names come from the administrator alone.
 #[derive(Clone, Debug)]
 pub(super) struct Budget {
     all: Arc<Semaphore>,
-    peers: Arc<Mutex<HashMap<String, Weak<Peer>>>>,
+    peers: Arc<Mutex<HashMap<String, Arc<Peer>>>>,
 }
 
 /// What one peer's calls take from.
@@ -45,22 +54,22 @@ pub(super) struct Budget {
 pub(super) struct Purse {
     all: Arc<Semaphore>,
     peer: Arc<Peer>,
+    /// Of a stream whose answers may overtake each other: those that must come in order
+    /// would wait for ever behind others that hold it.
+    stream: Option<Arc<Semaphore>>,
 }
 
 #[derive(Debug)]
 struct Peer {
+    floor: Arc<Semaphore>,
     answers: Arc<Semaphore>,
     listings: Arc<Semaphore>,
 }
 
-/// Memory that is taken, or a listing's turn, as long as this lives. With it lives what
-/// its peer has taken so far: a peer that is forgotten would begin anew.
+/// Memory that is taken, or a listing's turn, as long as this lives.
 #[derive(Debug)]
-#[expect(dead_code, reason = "held, not read")]
 pub(super) struct Held {
-    own: OwnedSemaphorePermit,
-    all: Option<OwnedSemaphorePermit>,
-    peer: Arc<Peer>,
+    _permits: [Option<OwnedSemaphorePermit>; 3],
 }
 
 impl Default for Budget {
@@ -69,42 +78,63 @@ impl Default for Budget {
     }
 }
 
+impl Default for Peer {
+    fn default() -> Self {
+        Self {
+            floor: Arc::new(Semaphore::new(FLOOR_UNITS)),
+            answers: Arc::new(Semaphore::new(PEER_UNITS)),
+            listings: Arc::new(Semaphore::new(LISTINGS_MAX)),
+        }
+    }
+}
+
 impl Budget {
     /// What calls of this peer take from.
     pub(super) fn of(&self, peer: &str) -> Purse {
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = peers.get(peer).and_then(Weak::upgrade);
-        let peer = known.unwrap_or_else(|| {
-            let fresh = Arc::new(Peer {
-                answers: Arc::new(Semaphore::new(PEER_UNITS)),
-                listings: Arc::new(Semaphore::new(LISTINGS_MAX)),
-            });
-            peers.retain(|_, peer| peer.strong_count() > 0);
-            peers.insert(peer.to_owned(), Arc::downgrade(&fresh));
-            fresh
-        });
-        Purse { all: Arc::clone(&self.all), peer }
+        let peer = Arc::clone(peers.entry(peer.to_owned()).or_default());
+        Purse { all: Arc::clone(&self.all), peer, stream: None }
     }
 }
 
 impl Purse {
+    /// The same for one stream of reads, bounded by itself.
+    pub(super) fn of_stream(self) -> Self {
+        Self { stream: Some(Arc::new(Semaphore::new(STREAM_UNITS))), ..self }
+    }
+
     /// Takes what an answer of so many bytes needs; in the order in which it is asked.
+    /// An answer that waits for those before it in its stream holds nothing, and waits as
+    /// long as they do.
     ///
     /// # Errors
-    /// RESOURCE_EXHAUSTED when there is none for [`ANSWER_WAIT`]. Cancel-safe.
+    /// RESOURCE_EXHAUSTED when there is no room for [`ANSWER_WAIT`]. Cancel-safe.
     pub(super) async fn take(&self, bytes: u32) -> Result<Held, Status> {
         let units = bytes.div_ceil(UNIT_BYTES).max(1);
-        let taken = async {
-            let own = Arc::clone(&self.peer.answers).acquire_many_owned(units).await;
-            let all = Arc::clone(&self.all).acquire_many_owned(units).await;
-            self.held(own.expect(OPEN), Some(all.expect(OPEN)))
+        let stream = match &self.stream {
+            Some(stream) => Some(of(stream, units).await),
+            None => None,
         };
-        timeout(ANSWER_WAIT, taken).await.map_err(|_| {
+        let [one, other] = timeout(ANSWER_WAIT, self.room(units)).await.map_err(|_| {
             Status::resource_exhausted(
                 "the answers that nobody reads have taken all the memory for answers; read them, \
                  or ask for less at a time",
             )
-        })
+        })?;
+        Ok(Held { _permits: [stream, one, other] })
+    }
+
+    /// Of the peer's own, or of what is everybody's.
+    async fn room(&self, units: u32) -> [Option<OwnedSemaphorePermit>; 2] {
+        let shared = async {
+            let own = of(&self.peer.answers, units).await;
+            (own, of(&self.all, units).await)
+        };
+        tokio::select! {
+            biased;
+            floor = of(&self.peer.floor, units) => [Some(floor), None],
+            (own, all) = shared => [Some(own), Some(all)],
+        }
     }
 
     /// A listing's turn.
@@ -112,21 +142,19 @@ impl Purse {
     /// # Errors
     /// RESOURCE_EXHAUSTED when it does not come for [`LISTING_WAIT`]. Cancel-safe.
     pub(super) async fn list(&self) -> Result<Held, Status> {
-        let turn = Arc::clone(&self.peer.listings).acquire_owned();
-        let turn = timeout(LISTING_WAIT, turn).await.map_err(|_| {
+        let turn = timeout(LISTING_WAIT, of(&self.peer.listings, 1)).await.map_err(|_| {
             Status::resource_exhausted(format!(
                 "{LISTINGS_MAX} listings are under way, and nobody reads them"
             ))
         })?;
-        Ok(self.held(turn.expect(OPEN), None))
-    }
-
-    fn held(&self, own: OwnedSemaphorePermit, all: Option<OwnedSemaphorePermit>) -> Held {
-        Held { own, all, peer: Arc::clone(&self.peer) }
+        Ok(Held { _permits: [Some(turn), None, None] })
     }
 }
 
-const OPEN: &str = "nobody closes these semaphores";
+async fn of(budget: &Arc<Semaphore>, units: u32) -> OwnedSemaphorePermit {
+    let permits = Arc::clone(budget).acquire_many_owned(units).await;
+    permits.expect("nobody closes these semaphores")
+}
 
 impl Held {
     /// Bytes that hold it until the last of them is dropped.

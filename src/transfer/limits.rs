@@ -44,8 +44,7 @@ pub const LANES_DEFAULT: u8 = 1;
 /// File bytes per ranged read, unless asked otherwise: the article's chunk.
 pub const CHUNK_BYTES_DEFAULT: u32 = 512 << 10;
 
-/// Most file bytes in one message. The server holds up to
-/// `READ_IN_FLIGHT_MAX * CHUNK_BYTES_MAX` = 128 MiB for one stream of reads.
+/// Most file bytes in one message.
 pub const CHUNK_BYTES_MAX: u32 = 4 << 20;
 
 /// Ranged reads in flight, unless asked otherwise: 4 MiB, which is 1 Gbit/s at

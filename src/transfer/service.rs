@@ -85,7 +85,11 @@ impl DropCalls for Service {
         request: Request<wire::ListRequest>,
     ) -> Result<Response<Self::ListStream>, Status> {
         let path = SharePath::parse(&request.get_ref().path)?;
-        let turn = self.budget.of(&self.caller(&request)?.peer).list().await?;
+        let purse = self.budget.of(&self.caller(&request)?.peer);
+        let turn = tokio::select! {
+            turn = purse.list() => turn?,
+            () = self.stop.cancelled() => return Err(stops()),
+        };
         let source = Arc::clone(&self.source);
         let (batches, turn) = on_disk(move || {
             let mut listing = source.list(&path)?;
@@ -141,7 +145,7 @@ impl DropCalls for Service {
         let serving = ranged::Serving {
             source: Arc::clone(&self.source),
             call,
-            purse: self.budget.of(&caller.peer),
+            purse: self.budget.of(&caller.peer).of_stream(),
         };
         Ok(Response::new(until(ranged::replies(serving, request.into_inner()), &self.stop)))
     }
@@ -220,12 +224,13 @@ async fn push(
     Ok(ranges
         .map(move |(offset_bytes, length_bytes)| {
             let (file, account, purse) = (Arc::clone(&file), call.account().clone(), purse.clone());
-            let read_span = spans::disk_read(&span, offset_bytes, length_bytes);
+            let span = span.clone();
             call.add_bytes(u64::from(length_bytes));
             async move {
                 let held = purse.take(length_bytes).await?;
                 let data = on_disk(move || {
                     let _disk = account.enter(Layer::Disk);
+                    let read_span = spans::disk_read(&span, offset_bytes, length_bytes);
                     let read = || file.read(&version, offset_bytes, length_bytes);
                     read_span.in_scope(read).map(|data| held.with(data))
                 })
