@@ -133,7 +133,7 @@ async fn accept_all(socket: TcpListener, door: Arc<Door>) {
 
 impl Door {
     async fn admit(&self, connection: TcpStream, from: SocketAddr, progress: Progress) {
-        let handshake = self.handshake(connection, &progress);
+        let handshake = self.handshake(connection);
         match handshake.instrument(tracing::info_span!(span::SECURE_HANDSHAKE)).await {
             Ok(session) => {
                 progress.reach(Stage::Agreed);
@@ -153,17 +153,11 @@ impl Door {
     async fn handshake(
         &self,
         connection: TcpStream,
-        progress: &Progress,
     ) -> Result<SecureStream<TcpStream>, Rejected<TcpStream>> {
         // A record is a write; without this it is slower and no less right.
         let _ = connection.set_nodelay(true);
         let terms = self.options.terms(Account::new());
-        let (known, progress) = (Arc::clone(&self.known), progress.clone());
-        let known: Box<Known> = Box::new(move |id| {
-            // Its first message is one that our key opens.
-            known(id).inspect(|_| progress.reach(Stage::Known))
-        });
-        establish::accept(connection, &self.identity, &*known, &*self.lanes, terms).await
+        establish::accept(connection, &self.identity, &*self.known, &*self.lanes, terms).await
     }
 }
 

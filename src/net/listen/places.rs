@@ -1,9 +1,10 @@
 //! Who gives way when all places for handshakes are taken. Pure: chance is an argument.
 //!
-//! Whoever was refused goes first. Then somebody who has said nothing that our key
-//! opens, of the network that holds most places, by lot: were it the oldest, a
-//! stranger who connects fast enough would outlast every honest handshake. A known
-//! peer goes only when there is nobody else.
+//! Whoever was refused goes first. Then somebody whose handshake is under way, of the
+//! network that holds most places, by lot: were it the oldest, a stranger who connects
+//! fast enough would outlast every honest handshake. What somebody has said so far does
+//! not count: a recorded first message says it as well. Who has a session goes only when
+//! there is nobody else.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -18,10 +19,8 @@ use tokio::task::AbortHandle;
 pub(super) enum Stage {
     /// Has no session, and is kept to hear nothing.
     Refused,
-    /// Has said nothing yet that our key opens.
-    Silent,
-    /// Has said it, and is known.
-    Known,
+    /// Has not shown yet who it is.
+    UnderWay,
     /// Has a session that waits to be served.
     Agreed,
 }
@@ -32,7 +31,7 @@ pub(super) struct Progress(Arc<AtomicU8>);
 
 impl Progress {
     fn new() -> Self {
-        Self(Arc::new(AtomicU8::new(Stage::Silent as u8)))
+        Self(Arc::new(AtomicU8::new(Stage::UnderWay as u8)))
     }
 
     pub(super) fn reach(&self, stage: Stage) {
@@ -41,7 +40,7 @@ impl Progress {
 
     fn stage(&self) -> Stage {
         let stage = self.0.load(Ordering::Relaxed);
-        let all = [Stage::Refused, Stage::Silent, Stage::Known, Stage::Agreed];
+        let all = [Stage::Refused, Stage::UnderWay, Stage::Agreed];
         all.into_iter().find(|one| *one as u8 == stage).expect("only stages are stored")
     }
 }
@@ -87,16 +86,18 @@ impl Places {
 /// Which of these gives way; they are in the order in which they came.
 fn gives_way(seen: &[(IpAddr, Stage)], drawn: usize) -> Option<usize> {
     let (oldest, &(_, stage)) = seen.iter().enumerate().min_by_key(|(_, (_, stage))| *stage)?;
-    if stage != Stage::Silent {
+    if stage != Stage::UnderWay {
         return Some(oldest);
     }
-    let silent = || seen.iter().enumerate().filter(|(_, (_, stage))| *stage == Stage::Silent);
+    let under_way = || seen.iter().enumerate().filter(|(_, (_, stage))| *stage == Stage::UnderWay);
     let mut held: HashMap<IpAddr, usize> = HashMap::new();
-    silent().for_each(|(_, (network, _))| *held.entry(*network).or_default() += 1);
+    under_way().for_each(|(_, (network, _))| *held.entry(*network).or_default() += 1);
     let most = held.values().max()?;
     let of_a_crowd = |network: &IpAddr| held[network] == *most;
-    let crowd: Vec<usize> =
-        silent().filter(|(_, (network, _))| of_a_crowd(network)).map(|(index, _)| index).collect();
+    let crowd: Vec<usize> = under_way()
+        .filter(|(_, (network, _))| of_a_crowd(network))
+        .map(|(index, _)| index)
+        .collect();
     Some(crowd[drawn % crowd.len()])
 }
 
