@@ -162,6 +162,7 @@ impl Client {
         };
         let asker = Asker {
             connections: connections.into_iter().map(Some).collect(),
+            lost: Vec::new(),
             peer: self.peer.to_string(),
             path,
             unary_ms: self.deadlines.unary_ms,

@@ -50,6 +50,8 @@ struct Way {
 pub(super) struct Asker {
     /// None for one that broke.
     pub(super) connections: Vec<Option<Connection>>,
+    /// Those that broke since a part came last.
+    pub(super) lost: Vec<Connection>,
     pub(super) peer: String,
     pub(super) path: String,
     pub(super) unary_ms: u64,
@@ -108,6 +110,7 @@ impl Push {
             let way = &mut self.ways[self.turn];
             match way.next(&self.asker).await {
                 Ok(Some(data)) => {
+                    self.asker.lost.drain(..).for_each(|lane| lane.give_up());
                     self.turn = (self.turn + 1) % self.ways.len();
                     return Ok(Some(data));
                 }
@@ -191,9 +194,12 @@ impl Asker {
         from_there.find(|&index| self.connections[index].is_some()).unwrap_or(wanted)
     }
 
-    /// No stream is begun on this connection any more; `error` when it was the last.
+    /// No stream of this push is begun on this connection any more; `error` when it was
+    /// the last. Other pushes do without it once a part has come over another one: until
+    /// then it may be the peer that says nothing, and not the lane. A peer that says
+    /// nothing for just so long costs a lane all the same.
     fn give_up(&mut self, connection: usize, error: FetchError) -> Result<(), FetchError> {
-        self.connections[connection].take().inspect(Connection::give_up);
+        self.lost.extend(self.connections[connection].take());
         if self.connections.iter().all(Option::is_none) {
             return Err(error);
         }

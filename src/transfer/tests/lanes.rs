@@ -120,9 +120,12 @@ async fn a_push_that_nobody_reads_is_bounded_and_alone() {
     unread.next().await.unwrap();
     let received = || peers.session.counters().plain_bytes_received;
     let window = u64::from(limits::WINDOW_BYTES);
-    while received() < window * 9 / 10 {
-        tokio::task::yield_now().await;
-    }
+    let filled = async {
+        while received() < window * 9 / 10 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(IN_TIME, filled).await.expect("the window is not filled");
     // Others go on, more than is left of a window: nothing of it is taken by the first.
     let version = peers.client.stat("f").await.unwrap().version;
     for _ in 0..8 {
@@ -162,14 +165,20 @@ async fn push_through_a_loss(
         hasher.update(&push.next().await.unwrap().unwrap());
     }
     let window = u64::from(limits::LANE_WINDOW_BYTES);
-    while ahead.iter().any(|lane| lane.counters().plain_bytes_received < window) {
-        tokio::task::yield_now().await;
-    }
+    let filled = async {
+        while ahead.iter().any(|lane| lane.counters().plain_bytes_received < window) {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(IN_TIME, filled).await.expect("the others do not get ahead");
     ending.abort();
-    while let Some(data) = push.next().await.unwrap() {
-        hasher.update(&data);
-    }
-    hasher.finalize()
+    let rest = async {
+        while let Some(data) = push.next().await.unwrap() {
+            hasher.update(&data);
+        }
+        hasher.finalize()
+    };
+    timeout(IN_TIME, rest).await.expect("it hangs")
 }
 
 #[tokio::test]
@@ -183,8 +192,7 @@ async fn a_lane_that_dies_is_made_up_for_by_one_that_is_a_window_ahead() {
     for _ in 0..2 {
         ahead.push(peers.add_lane_over(&peers.address).await);
     }
-    let pushed = timeout(IN_TIME, push_through_a_loss(&peers, &ahead, relay)).await;
-    assert_eq!(pushed.expect("it hangs"), sent);
+    assert_eq!(push_through_a_loss(&peers, &ahead, relay).await, sent);
     dying.closed().await;
 }
 
@@ -200,15 +208,14 @@ async fn the_first_connection_is_made_up_for_by_a_lane_that_is_a_window_ahead() 
     for _ in 0..3 {
         ahead.push(peers.add_lane_over(&peers.address).await);
     }
-    let pushed = timeout(IN_TIME, push_through_a_loss(&peers, &ahead, relay)).await;
-    assert_eq!(pushed.expect("it hangs"), sent);
+    assert_eq!(push_through_a_loss(&peers, &ahead, relay).await, sent);
 }
 
 #[tokio::test]
 async fn a_lane_that_stalls_is_left_by_its_push_and_not_used_again() {
     let share = tempfile::tempdir().unwrap();
     let sent = write_sample(share.path(), "f", SIZE_BYTES);
-    let deadlines = Deadlines { stall_ms: 2_000, ..Deadlines::default() };
+    let deadlines = Deadlines { stall_ms: 5_000, ..Deadlines::default() };
     let peers = Peers::connect_with(share.path(), deadlines).await;
     // Less than its share.
     let (address, _relay) = relay_up_to(peers.address.clone(), 2 << 20).await;
@@ -225,4 +232,27 @@ async fn a_lane_that_stalls_is_left_by_its_push_and_not_used_again() {
     assert_eq!(peers.client.sweep_lanes(), 2);
     let left: Vec<u8> = peers.client.lane_handles().iter().map(SessionHandle::lane).collect();
     assert_eq!(left, [other.lane()]);
+}
+
+/// Then it is the peer, or its disk, and not one lane after the other.
+#[tokio::test]
+async fn when_all_stall_no_lane_is_given_up() {
+    let share = tempfile::tempdir().unwrap();
+    write_sample(share.path(), "f", SIZE_BYTES);
+    let deadlines = Deadlines { stall_ms: 500, ..Deadlines::default() };
+    let mut peers = Peers::connect_with(share.path(), deadlines).await;
+    let (first, _first) = relay_up_to(peers.address.clone(), 2 << 20).await;
+    peers.dial_over(&first).await;
+    let (second, _second) = relay_up_to(peers.address.clone(), 2 << 20).await;
+    peers.add_lane_over(&second).await;
+    let mut push = peers.push(2, PART_BYTES).await;
+    assert_eq!(push.streams(), 2);
+    let error = loop {
+        match push.next().await {
+            Ok(part) => assert!(part.is_some(), "it cannot be whole"),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, FetchError::TimedOut { .. }), "{error}");
+    assert_eq!(peers.client.sweep_lanes(), 2);
 }

@@ -15,6 +15,7 @@ pub(super) struct Peers {
     pub(super) identity: Identity,
     pub(super) address: String,
     pub(super) options: SessionOptions,
+    deadlines: Deadlines,
 }
 
 impl Peers {
@@ -38,14 +39,14 @@ impl Peers {
         let service = Service::server(source, find, Default::default());
         tokio::spawn(limits::server().add_service(service).serve_with_incoming(incoming));
         let (client, session) = session(&address, id, &identity, &options, deadlines).await;
-        Self { client, session, identity, address, options }
+        Self { client, session, identity, address, options, deadlines }
     }
 
     /// Another session in place of this one, over `address`.
     pub(super) async fn dial_over(&mut self, address: &str) {
-        let (id, deadlines) = (self.session.peer_id(), Deadlines::default());
+        let id = self.session.peer_id();
         (self.client, self.session) =
-            session(address, id, &self.identity, &self.options, deadlines).await;
+            session(address, id, &self.identity, &self.options, self.deadlines).await;
     }
 
     pub(super) async fn lane_over(&self, address: &str) -> SecureStream<TcpStream> {
