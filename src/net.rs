@@ -1,16 +1,17 @@
 //! TCP under the secure channel: dialling, listening, deadlines.
 
+use std::sync::Arc;
+
 use crate::secure::establish::Terms;
 use crate::secure::{Provider, RekeyLimits, SuiteChoice};
+use crate::telemetry::complaints::Complaints;
 use crate::telemetry::layers::Account;
 
 mod accept;
-mod complaints;
 mod dial;
 mod listen;
 
 pub(crate) use accept::pause_after;
-pub(crate) use complaints::Complaints;
 
 pub use dial::{DialError, dial, join};
 pub use listen::{ListenError, Listener};
@@ -31,6 +32,9 @@ pub struct SessionOptions {
     pub connect_deadline_ms: u64,
     /// How long the other end may take no byte that we have for it.
     pub stall_deadline_ms: u64,
+    /// Where it is said why a session failed: apart from what strangers cause, which
+    /// would drown it.
+    pub complaints: Arc<Complaints>,
 }
 
 impl SessionOptions {
@@ -42,6 +46,7 @@ impl SessionOptions {
             handshake_deadline_ms: self.handshake_deadline_ms,
             stall_deadline_ms: self.stall_deadline_ms,
             account,
+            complaints: Arc::clone(&self.complaints),
         }
     }
 }
@@ -59,6 +64,7 @@ impl Default for SessionOptions {
             handshake_deadline_ms: 10_000,
             connect_deadline_ms: 10_000,
             stall_deadline_ms: 60_000,
+            complaints: Arc::default(),
         }
     }
 }

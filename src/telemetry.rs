@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod colour;
+pub mod complaints;
 pub mod layers;
 pub mod names;
 pub mod propagate;

@@ -119,6 +119,7 @@ async fn session(suites: SuiteChoice, provider: Provider, rekey: RekeyLimits) ->
         handshake_deadline_ms: 10_000,
         stall_deadline_ms: 60_000,
         account: Account::new(),
+        complaints: Arc::default(),
     };
     let (dialler, acceptor) = (Identity::generate().unwrap(), Identity::generate().unwrap());
     let known = |_: &PeerId| Some("dialler".to_owned());

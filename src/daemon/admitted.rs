@@ -2,12 +2,15 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Duration, Sleep, sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
+
+use crate::telemetry::complaints::Complaints;
 
 /// What every client of HTTP/2 says first (RFC 9113 section 3.4).
 const PREFACE_BYTES: usize = 24;
@@ -32,6 +35,7 @@ pub(super) struct Admitted<IO> {
 /// The first words of a peer that are still to come.
 struct Preface {
     peer: String,
+    complaints: Arc<Complaints>,
     missing_bytes: usize,
     deadline: Pin<Box<Sleep>>,
 }
@@ -43,9 +47,15 @@ impl<IO> Admitted<IO> {
     }
 
     /// One that `peer` dialled, until `cut`, or until its first words are overdue.
-    pub(super) fn accepted(io: IO, peer: &str, cut: CancellationToken) -> Self {
+    pub(super) fn accepted(
+        io: IO,
+        peer: &str,
+        cut: CancellationToken,
+        complaints: Arc<Complaints>,
+    ) -> Self {
+        let (peer, missing_bytes) = (peer.to_owned(), PREFACE_BYTES);
         let deadline = Box::pin(sleep(PREFACE_DEADLINE));
-        let preface = Preface { peer: peer.to_owned(), missing_bytes: PREFACE_BYTES, deadline };
+        let preface = Preface { peer, complaints, missing_bytes, deadline };
         Self { preface: Some(preface), ..Self::dialled(io, cut) }
     }
 
@@ -69,8 +79,10 @@ impl<IO> Admitted<IO> {
         if preface.deadline.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
-        let (peer, deadline) = (&preface.peer, PREFACE_DEADLINE);
-        tracing::warn!(peer, ?deadline, "a session ends: its peer has not begun to speak");
+        let peer = &preface.peer;
+        preface.complaints.warn(format_args!(
+            "a session ends: its peer {peer} has not begun to speak in {PREFACE_DEADLINE:?}"
+        ));
         Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, "the peer has not begun to speak"))
     }
 }

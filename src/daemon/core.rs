@@ -12,10 +12,10 @@ use super::peers::{AddError, PeerEntry, Peers};
 use super::session::PeerRemote;
 use crate::fs::Shares;
 use crate::fuse::Readers;
-use crate::net::Complaints;
 use crate::proto::control as wire;
 use crate::secure::{PeerId, SessionHandle};
 use crate::source::Source;
+use crate::telemetry::complaints::Complaints;
 use crate::telemetry::setup::Telemetry;
 
 /// Connections of one peer that dialled us, lanes included: four sessions with all
@@ -102,7 +102,8 @@ impl Core {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Accepted {
     sessions: Arc<Mutex<Vec<(SessionHandle, CancellationToken)>>>,
-    complaints: Arc<Complaints>,
+    /// About known peers that ask too much of us.
+    pub(crate) complaints: Arc<Complaints>,
 }
 
 impl Accepted {

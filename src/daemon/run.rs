@@ -251,7 +251,8 @@ fn serve_peers(
         let handle = session.handle();
         let admitted = peers.forgotten(&handle.peer_id()).map(|forgotten| {
             let cut = accepted.add(handle.clone(), &forgotten);
-            Ok::<_, Infallible>(Admitted::accepted(session, handle.peer_name(), cut))
+            let complaints = Arc::clone(&accepted.complaints);
+            Ok::<_, Infallible>(Admitted::accepted(session, handle.peer_name(), cut, complaints))
         });
         std::future::ready(admitted)
     });

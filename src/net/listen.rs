@@ -13,10 +13,11 @@ use tokio_stream::wrappers::ReceiverStream;
 use tracing::Instrument as _;
 
 use self::places::{Places, Progress, Stage};
-use super::{Complaints, SessionOptions};
+use super::SessionOptions;
 use crate::secure::establish::{self, Joined, Known, Lanes, Rejected};
 use crate::secure::lane::LaneName;
 use crate::secure::{Identity, SecureStream, SessionHandle};
+use crate::telemetry::complaints::Complaints;
 use crate::telemetry::layers::Account;
 use crate::telemetry::names::span;
 
@@ -111,8 +112,7 @@ async fn accept_all(socket: TcpListener, door: Arc<Door>) {
         let (connection, from) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                door.complaints.warn_of_accept(&error);
-                super::pause_after(&error).await;
+                super::pause_after(&error, &door.complaints).await;
                 continue;
             }
         };

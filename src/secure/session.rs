@@ -14,6 +14,7 @@ use super::handshake::dialogue::Joined;
 use super::identity::PeerId;
 use super::lane::{LaneName, Ticket, Tickets};
 use crate::telemetry::clock;
+use crate::telemetry::complaints::Complaints;
 use crate::telemetry::layers::{Account, Layer};
 use wishes::Wishes;
 
@@ -255,6 +256,7 @@ pub(super) struct Shared {
     lane: u8,
     tickets: Mutex<Tickets>,
     account: Account,
+    complaints: Arc<Complaints>,
     pub(super) tally: Tally,
     pub(super) wishes: Wishes,
     closed: AtomicBool,
@@ -272,6 +274,7 @@ impl Shared {
             lane: 0,
             tickets: Mutex::default(),
             account,
+            complaints: Arc::default(),
             tally: Tally::default(),
             wishes: Wishes::new(),
             closed: AtomicBool::new(false),
@@ -282,6 +285,11 @@ impl Shared {
     /// Which connection of its session it is, and what further ones are made with.
     pub(super) fn lane(self, lane: u8, tickets: Tickets) -> Self {
         Self { lane, tickets: Mutex::new(tickets), ..self }
+    }
+
+    /// Where it is said why it failed.
+    pub(super) fn complaining_to(self, complaints: Arc<Complaints>) -> Self {
+        Self { complaints, ..self }
     }
 
     pub(super) const fn account(&self) -> &Account {
@@ -336,8 +344,10 @@ impl Shared {
     /// The session ends with an error: told once, whoever meets it first.
     pub(super) fn fail(&self, error: &io::Error) {
         if self.close() {
-            let (peer, session_id, lane) = (self.peer_name.as_str(), self.session_id, self.lane);
-            tracing::warn!(peer, session_id, lane, %error, "a session failed");
+            let Self { peer_name, session_id, lane, .. } = self;
+            self.complaints.warn(format_args!(
+                "session {session_id} with {peer_name} (lane {lane}) failed: {error}"
+            ));
         }
     }
 

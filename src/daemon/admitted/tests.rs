@@ -40,7 +40,7 @@ async fn a_writer_that_is_blocked_is_woken() {
 async fn a_peer_that_does_not_begin_to_speak_is_given_up_and_one_that_does_is_not() {
     for (said, lives) in [(0, false), (PREFACE_BYTES - 1, false), (PREFACE_BYTES, true)] {
         let (near, mut far) = duplex(64);
-        let mut near = Admitted::accepted(near, "peer", CancellationToken::new());
+        let mut near = Admitted::accepted(near, "peer", CancellationToken::new(), Arc::default());
         far.write_all(&vec![7; said]).await.unwrap();
         near.read_exact(&mut vec![0; said]).await.unwrap();
         let began = tokio::time::Instant::now();

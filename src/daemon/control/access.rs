@@ -15,6 +15,7 @@ use tonic::{Request, Status};
 use super::Control;
 use crate::net::pause_after;
 use crate::proto::control::control_server::ControlServer;
+use crate::telemetry::complaints::Complaints;
 
 /// Only the owner may connect.
 const SOCKET_MODE: u32 = 0o600;
@@ -165,9 +166,10 @@ where
     IO: tokio::io::AsyncRead + tokio::io::AsyncWrite + Connected + Unpin + Send + 'static,
     S: futures::Stream<Item = io::Result<IO>>,
 {
+    let complaints = Complaints::default();
     let incoming = incoming.filter_map(|accepted| async {
         if let Err(error) = &accepted {
-            pause_after(error).await;
+            pause_after(error, &complaints).await;
         }
         accepted.ok().map(Ok::<_, io::Error>)
     });

@@ -1,5 +1,7 @@
 //! Carries a [`Dialogue`] over a transport, within a deadline.
 
+use std::sync::Arc;
+
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Duration, Instant, timeout_at};
 
@@ -12,6 +14,7 @@ use crate::secure::identity::{Identity, PeerId};
 use crate::secure::rekey::RekeyLimits;
 use crate::secure::session::{SessionHandle, Shared, Side};
 use crate::secure::suite::{Provider, SuiteChoice};
+use crate::telemetry::complaints::Complaints;
 use crate::telemetry::layers::Account;
 
 pub use crate::secure::handshake::dialogue::{Joined, Known, Lanes};
@@ -34,6 +37,8 @@ pub struct Terms {
     pub stall_deadline_ms: u64,
     /// Where the session's layers charge their time.
     pub account: Account,
+    /// Where it is said why the session failed.
+    pub complaints: Arc<Complaints>,
 }
 
 /// The dialling end: a session with exactly `remote`.
@@ -175,7 +180,9 @@ fn stream<IO>(io: IO, dialogue: Dialogue<'_>, side: Side, terms: Terms) -> Secur
         .expect("converse ends well only when nothing more is wanted");
     agreed.channel.set_provider(terms.provider);
     let (remote, name, account) = (agreed.remote, agreed.peer_name, terms.account);
-    let shared = Shared::new(remote, name, side, account).lane(agreed.lane, agreed.tickets);
+    let shared = Shared::new(remote, name, side, account)
+        .lane(agreed.lane, agreed.tickets)
+        .complaining_to(terms.complaints);
     SecureStream::new(io, agreed.channel, terms.stall_deadline_ms, shared)
 }
 

@@ -170,6 +170,7 @@ fn pipe(suite: Suite, bytes: u64) -> anyhow::Result<f64> {
             handshake_deadline_ms: 10_000,
             stall_deadline_ms: 60_000,
             account: Account::new(),
+            complaints: Default::default(),
         };
         let (dialler, acceptor) = (Identity::generate()?, Identity::generate()?);
         let known = |_: &PeerId| Some("dialler".to_owned());

@@ -16,6 +16,7 @@ fn terms() -> Terms {
         handshake_deadline_ms: 5_000,
         stall_deadline_ms: 60_000,
         account: Account::new(),
+        complaints: Arc::default(),
     }
 }
 

@@ -1,12 +1,9 @@
 //! Warnings that others can cause, so few that they cannot fill a disk.
 
 use std::fmt;
-use std::io;
 use std::sync::{Mutex, PoisonError};
 
 use tokio::time::{Duration, Instant};
-
-use super::accept::is_want;
 
 /// Lines at once: a few wrong connections are told one by one.
 const LINES_MAX: u32 = 8;
@@ -16,7 +13,7 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// Writes warnings at a bounded rate, and says how many it kept to itself.
 #[derive(Debug, Default)]
-pub(crate) struct Complaints(Mutex<Allowance>);
+pub struct Complaints(Mutex<Allowance>);
 
 #[derive(Debug, Default)]
 struct Allowance {
@@ -32,16 +29,6 @@ impl Complaints {
             None => {}
             Some(0) => tracing::warn!("{what}"),
             Some(silent) => tracing::warn!("{what} (and {silent} such lines before)"),
-        }
-    }
-
-    /// Want of descriptors, which strangers can bring about.
-    pub(super) fn warn_of_accept(&self, error: &io::Error) {
-        if is_want(error) {
-            self.warn(format_args!(
-                "cannot accept connections for now, trying again: {error}; if it says too many \
-                 open files, raise the limit (ulimit -n)"
-            ));
         }
     }
 }
