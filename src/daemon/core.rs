@@ -21,7 +21,7 @@ use crate::telemetry::setup::Telemetry;
 /// Connections of one peer that dialled us, lanes included: four sessions with all
 /// their lanes. Beyond it the oldest is cut, which may be one whose other end has died
 /// without a word.
-const ACCEPTED_PER_PEER_MAX: usize = 32;
+pub(super) const ACCEPTED_PER_PEER_MAX: usize = 32;
 
 /// How long the tasks of cut sessions may take to notice: they only have to be polled
 /// once.
@@ -44,6 +44,8 @@ pub(crate) struct Core {
     pub(crate) changing: Mutex<()>,
     /// Cancelled once: the daemon is to stop.
     pub(crate) stop: CancellationToken,
+    /// Cancelled once, after `stop`: no session goes on, nor comes up.
+    pub(crate) cut: CancellationToken,
 }
 
 impl Core {
@@ -66,22 +68,30 @@ impl Core {
     /// Forgets a peer, and waits until its sessions have ended; false when none has
     /// that name. Cancel-safe: it is forgotten at once.
     pub(crate) async fn remove_peer(&self, name: &str) -> bool {
-        let peer = {
+        let sessions = {
             let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
             self.shares.remove(name);
-            self.peers.remove(name)
+            // Also before they end and are not up any more, and after the last was added.
+            let mut sessions = self.handles();
+            self.peers.remove(name).map(|removed| {
+                sessions.extend(self.accepted.all());
+                sessions.retain(|handle| handle.peer_id() == removed.entry().id);
+                sessions.sort_unstable_by_key(SessionHandle::session_id);
+                sessions.dedup_by_key(|handle| handle.session_id());
+                sessions
+            })
         };
-        let Some(peer) = peer else { return false };
-        let id = peer.entry().id;
-        let dialled = peer.current().map(|session| session.handles()).unwrap_or_default();
-        let accepted = self.accepted.all().into_iter().filter(|handle| handle.peer_id() == id);
-        let sessions: Vec<SessionHandle> = dialled.into_iter().chain(accepted).collect();
+        let Some(sessions) = sessions else { return false };
         tracing::info!(peer = name, sessions = sessions.len(), "forgotten; its sessions are cut");
-        let ended = join_all(sessions.iter().map(SessionHandle::closed));
-        if timeout(CUT_DEADLINE, ended).await.is_err() {
-            tracing::warn!(peer = name, "a session with the removed peer has not ended yet");
-        }
+        ended(&sessions).await;
         true
+    }
+
+    /// Ends every session, and lets none come up any more. Returns when `sessions`, those
+    /// that were up, have ended.
+    pub(crate) async fn cut(&self, sessions: &[SessionHandle]) {
+        self.cut.cancel();
+        ended(sessions).await;
     }
 
     /// Where pulled files go.
@@ -91,10 +101,23 @@ impl Core {
 
     /// Counters of the sessions that are up.
     pub(crate) fn sessions(&self) -> Vec<wire::SessionCounters> {
+        self.handles().iter().map(counters).collect()
+    }
+
+    /// The sessions that are up, those that we dialled first.
+    pub(crate) fn handles(&self) -> Vec<SessionHandle> {
         let dialled = self.peers.all().into_iter().filter_map(|peer| peer.current());
         let dialled = dialled.flat_map(|session| session.handles());
         let up = dialled.filter(|handle| !handle.is_closed());
-        up.chain(self.accepted.all()).map(|handle| counters(&handle)).collect()
+        up.chain(self.accepted.all()).collect()
+    }
+}
+
+/// Waits until sessions that are cut have noticed.
+async fn ended(sessions: &[SessionHandle]) {
+    let ended = join_all(sessions.iter().map(SessionHandle::closed));
+    if timeout(CUT_DEADLINE, ended).await.is_err() {
+        tracing::warn!("a session that is cut has not ended yet");
     }
 }
 

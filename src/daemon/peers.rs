@@ -71,12 +71,13 @@ pub enum AddError {
 pub struct Peers {
     known: Arc<RwLock<BTreeMap<String, Arc<PeerSession>>>>,
     dialler: Dialler,
+    cut: CancellationToken,
 }
 
 impl Peers {
-    /// Nobody yet; sessions are dialled by `dialler`.
-    pub fn new(dialler: Dialler) -> Self {
-        Self { known: Arc::default(), dialler }
+    /// Nobody yet; sessions are dialled by `dialler`, and all of them end with `cut`.
+    pub fn new(dialler: Dialler, cut: CancellationToken) -> Self {
+        Self { known: Arc::default(), dialler, cut }
     }
 
     /// Adds a peer, or replaces the one of the same name. The replaced one's sessions
@@ -101,7 +102,8 @@ impl Peers {
         }
         let name = entry.name.clone();
         let same_id = known.get(&name).filter(|old| old.entry().id == entry.id);
-        let forgotten = same_id.map_or_else(CancellationToken::new, |old| old.forgotten().clone());
+        let forgotten =
+            same_id.map_or_else(|| self.cut.child_token(), |old| old.forgotten().clone());
         let is_same_id = same_id.is_some();
         let peer = Arc::new(PeerSession::new(entry, self.dialler.clone(), forgotten));
         let replaced = known.insert(name, Arc::clone(&peer));

@@ -37,7 +37,7 @@ use crate::transfer::service::{Caller, Service};
 const IDENTITY_FILE: &str = "identity";
 
 /// How long sessions and calls may take to end.
-const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+pub(super) const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Why the daemon does not start.
 #[derive(Debug, thiserror::Error)]
@@ -131,18 +131,20 @@ impl Daemon {
             options: options.clone(),
             deadlines: Deadlines::default(),
         };
+        let cut = CancellationToken::new();
         let core = Arc::new(Core {
             id: identity.id(),
             listen_address: listener.local_address().to_string(),
             started_ns: clock::now_ns(),
             source,
-            peers: Peers::new(dialler),
+            peers: Peers::new(dialler, cut.clone()),
             shares: Shares::new(),
             readers: Readers::new(),
             telemetry,
             accepted: Accepted::default(),
             changing: Mutex::default(),
             stop: CancellationToken::new(),
+            cut,
             config,
         });
         for peer in core.config.peers.clone() {
@@ -176,6 +178,7 @@ impl Daemon {
     pub async fn close(mut self) {
         // First: what peers wait for ends with a word, and nothing new is asked for.
         self.core.stop.cancel();
+        let mut sessions = self.core.handles();
         if let Some(mount) = self.mount.take()
             && let Err(error) = mount.unmount().await
         {
@@ -187,11 +190,11 @@ impl Daemon {
         let (_, ended) = tokio::join!(closed, timeout(CLOSE_DEADLINE, ended));
         if ended.is_err() {
             tracing::warn!("sessions are still in use and are cut off");
-            // The connections have tasks of their own, which outlive the servers'. A peer
-            // that is forgotten is told good-bye, as far as it listens.
-            let names: Vec<String> = peers.iter().map(|peer| peer.entry().name.clone()).collect();
-            join_all(names.iter().map(|name| self.core.remove_peer(name))).await;
         }
+        // The connections have tasks of their own, which outlive the servers', and a dial
+        // may have been under way. Peers are told good-bye, as far as they listen.
+        sessions.extend(self.core.handles());
+        self.core.cut(&sessions).await;
     }
 
     fn mount(&self) -> Result<Option<Mount>, MountError> {
@@ -221,6 +224,9 @@ fn refuse_inside_share(config: &Config) -> Result<(), StartError> {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
+        // Connections have tasks that do not go with the servers.
+        self.core.stop.cancel();
+        self.core.cut.cancel();
         if let Some(socket) = &self.control_socket {
             // Somebody may have removed it, which is as good.
             let _ = fs::remove_file(socket);

@@ -146,7 +146,7 @@ impl PeerSession {
         drop(session);
         let closed = join_all(handles.iter().map(SessionHandle::closed));
         if timeout(CLOSE_DEADLINE, closed).await.is_err() {
-            tracing::warn!(peer = self.entry.name, "the session is still in use and is cut off");
+            tracing::warn!(peer = self.entry.name, "the session is still in use");
         }
     }
 
@@ -192,7 +192,9 @@ impl PeerSession {
         let unreachable = |reason: String| FetchError::Unreachable { peer: name.clone(), reason };
         // Who holds a file of it open still asks.
         if self.forgotten.is_cancelled() {
-            return Err(unreachable("it was removed from the known peers".to_owned()));
+            return Err(unreachable(
+                "it was removed from the known peers, or this daemon stops".to_owned(),
+            ));
         }
         let Some(address) = address else {
             return Err(unreachable("no address is known; it only dials us".to_owned()));
