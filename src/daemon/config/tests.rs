@@ -68,14 +68,25 @@ fn the_help_names_the_limits_of_keys_that_are_in_force() {
         #[command(flatten)]
         _settings: Settings,
     }
-    let help = <Command as clap::CommandFactory>::command().render_long_help().to_string();
-    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    let command = <Command as clap::CommandFactory>::command();
+    let help = |setting: &str| {
+        let argument = command.get_arguments().find(|one| one.get_long() == Some(setting));
+        argument.unwrap().get_help().unwrap().to_string()
+    };
     let usual = RekeyLimits::default();
-    for limit in [usual.bytes, usual.records, usual.interval_ms, usual.fold_interval_ms] {
-        assert!(help.contains(&limit.to_string()), "{limit}");
+    for (setting, limit) in [
+        ("rekey-bytes", usual.bytes),
+        ("rekey-records", usual.records),
+        ("rekey-interval-ms", usual.interval_ms),
+        ("fold-interval-ms", usual.fold_interval_ms),
+    ] {
+        assert!(help(setting).contains(&limit.to_string()), "{setting}: {}", help(setting));
     }
-    let least = [crate::secure::rekey::REKEY_BYTES_MIN, crate::secure::rekey::FOLD_INTERVAL_MS_MIN];
-    for limit in least {
-        assert!(help.contains(&format!("at least {limit}")), "{limit}");
+    for (setting, least) in [
+        ("rekey-bytes", crate::secure::rekey::REKEY_BYTES_MIN),
+        ("fold-interval-ms", crate::secure::rekey::FOLD_INTERVAL_MS_MIN),
+    ] {
+        let help = help(setting).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(help.contains(&format!("at least {least}")), "{setting}: {help}");
     }
 }

@@ -1,15 +1,19 @@
 //! A daemon that stops while a peer does not.
 
 use std::io;
+use std::sync::Arc;
 
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
-use tokio::sync::mpsc;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::*;
+use crate::daemon::peers::PeerEntry;
+use crate::daemon::run::CLOSE_DEADLINE;
 use crate::proto::drop::ReadRequest;
 use crate::proto::drop::drop_client::DropClient;
 use crate::secure::SessionHandle;
@@ -17,8 +21,8 @@ use crate::transfer::client::Client;
 use crate::transfer::limits::{self, Deadlines};
 use crate::transfer::{FetchError, Remote};
 
-/// Less than a daemon waits for those that do not hear it (`CLOSE_DEADLINE`).
-const SOON: Duration = Duration::from_secs(4);
+/// Less than a session that says nothing lives by itself (`PREFACE_DEADLINE`).
+const SOON: Duration = Duration::from_secs(20);
 
 const PIPE_BYTES: usize = 1 << 20;
 
@@ -35,7 +39,7 @@ async fn a_peer_that_never_closes_keeps_no_daemon() {
     timeout(STUCK, alice.close()).await.expect("the daemon waits for a silent peer");
     // What the daemon said last is there, and after that its authenticated close.
     let mut heard = Vec::new();
-    let ended = timeout(STUCK, silent.read_to_end(&mut heard)).await;
+    let ended = timeout(SOON, silent.read_to_end(&mut heard)).await;
     ended.expect("the connection stays").expect("it was cut without a word");
 }
 
@@ -110,8 +114,10 @@ async fn streams_of_reads_that_wait_are_told_and_keep_no_daemon() {
     let mut replies = calls.read(ReceiverStream::new(asked)).await.unwrap().into_inner();
     assert_eq!(replies.message().await.unwrap().unwrap().data, "shared");
 
-    // Both clients stay, and their streams are open.
-    timeout(SOON, alice.close()).await.expect("the daemon waits for streams that wait for it");
+    // Both clients stay, and their streams are open. Later they would be cut off.
+    timeout(CLOSE_DEADLINE, alice.close())
+        .await
+        .expect("the daemon waits for streams that wait for it");
     let told = replies.message().await.unwrap_err();
     assert_eq!((told.code(), told.message()), (Code::Unavailable, "this daemon stops"));
     let refused = read().await.unwrap_err();
@@ -122,4 +128,48 @@ async fn streams_of_reads_that_wait_are_told_and_keep_no_daemon() {
         assert!(handle.is_closed());
     }
     drop((client, calls, asks));
+}
+
+/// Carries a connection to `to`, but not before it is told so. Tells when it has it.
+async fn held_back(to: String) -> (String, oneshot::Receiver<()>, oneshot::Sender<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let ((came, come), (go, gone)) = (oneshot::channel(), oneshot::channel());
+    tokio::spawn(async move {
+        let (mut here, _) = listener.accept().await.unwrap();
+        came.send(()).unwrap();
+        gone.await.unwrap();
+        let mut there = TcpStream::connect(to).await.unwrap();
+        // Until one of the ends has gone.
+        let _ = tokio::io::copy_bidirectional(&mut here, &mut there).await;
+    });
+    (address, come, go)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dial_that_is_under_way_brings_no_session_any_more() {
+    let places = [Place::new(), Place::new()];
+    let (alice, _at_alice) = places[0].start("alice").await;
+    let (bob, _at_bob) = places[1].start("bob").await;
+    let known = |name: &str, id, address| PeerEntry { name: name.to_owned(), id, address };
+    bob.core.add_peer(known("alice", alice.id(), None)).unwrap();
+    let (address, come, go) = held_back(bob.listen_address().to_owned()).await;
+    alice.core.add_peer(known("bob", bob.id(), Some(address))).unwrap();
+    let peer = alice.core.peers.find("bob").unwrap();
+    let dialling = tokio::spawn({
+        let peer = Arc::clone(&peer);
+        async move { peer.session().await.map(drop) }
+    });
+    timeout(STUCK, come).await.expect("nobody dials").unwrap();
+    timeout(STUCK, alice.close()).await.expect("the daemon waits for a dial");
+    go.send(()).unwrap();
+    let dialled = timeout(STUCK, dialling).await.expect("it dials for ever").unwrap();
+    let error = dialled.unwrap_err();
+    assert!(matches!(error, FetchError::Unreachable { .. }), "{error}");
+    assert!(peer.current().is_none());
+    // The peer hears a close, not a break.
+    for session in bob.core.accepted.all() {
+        timeout(SOON, session.closed()).await.expect("the peer still has a session");
+    }
+    bob.close().await;
 }

@@ -219,7 +219,9 @@ async fn a_read_that_is_left_out_is_a_timeout_though_others_are_answered() {
         advance(STEP).await;
     };
     assert!(matches!(error, FetchError::TimedOut { deadline_ms: STALL_MS, .. }), "{error}");
-    assert!(others > limits::READ_IN_FLIGHT_MAX, "only {others} answers");
+    // They overtake it, and then comes the stall, in which some are answered, too.
+    let least = limits::READ_IN_FLIGHT_MAX as u64 + STALL_MS / 100 - 2;
+    assert!(others >= least, "only {others} answers");
 }
 
 #[tokio::test]

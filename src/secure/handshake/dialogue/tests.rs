@@ -101,9 +101,7 @@ fn a_downgrade_fails_and_so_does_every_other_change() {
     reseed(3);
     let (_, messages) = handshake(&identities(), [SuiteChoice::Auto; 2], usize::MAX).unwrap();
     for (message, bytes) in messages.iter().enumerate() {
-        let (edge, length) = (200, bytes.len());
-        let near = |byte: usize| byte < edge || byte + edge > length || byte.is_multiple_of(37);
-        for byte in (0..length).filter(|byte| near(*byte)) {
+        for byte in 0..bytes.len() {
             let outcome = with_a_flip(message, byte, 0x01);
             assert!(outcome[ACCEPTOR].is_err(), "message {message}, byte {byte}");
             // What the accepting end says last, the dialling end has already checked.
