@@ -56,7 +56,8 @@ struct Row {
     wanted: Option<Wanted>,
     /// Of the median; none when nothing is wanted.
     is_met: Option<bool>,
-    /// Whether the ends of the interval say otherwise; none without an interval.
+    /// Whether an end of the interval says otherwise, or there is none; none when nothing is
+    /// wanted or was measured.
     is_unsure: Option<bool>,
 }
 
@@ -138,9 +139,10 @@ impl Figure {
         let summary = Summary::of(samples).ok();
         let is_met = wanted.map(|wanted| summary.is_some_and(|found| wanted.holds(found.median)));
         let interval = summary.and_then(|found| found.interval);
-        let is_unsure = interval.zip(wanted).map(|(interval, wanted)| {
-            [interval.low, interval.high].map(|end| Some(wanted.holds(end))) != [is_met; 2]
-        });
+        let holds = |end| wanted.map(|wanted: Wanted| wanted.holds(end));
+        let is_unsure = summary
+            .and(is_met)
+            .map(|_| interval.is_none_or(|ends| [ends.low, ends.high].map(holds) != [is_met; 2]));
         let samples = samples.to_vec();
         self.rows.push(Row {
             what: what.into(),

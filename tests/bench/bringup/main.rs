@@ -22,7 +22,7 @@ mod stand;
 /// Measures `dropbed` itself: bringing up and taking down, checking files, memory.
 ///
 /// A figure is met or missed by its median; it is unsure when the interval reaches
-/// across what is wanted.
+/// across what is wanted, or there are fewer than six rounds.
 #[derive(Debug, Parser)]
 #[command(name = "bringup")]
 struct Cli {

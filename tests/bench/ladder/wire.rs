@@ -20,23 +20,26 @@ use super::sample::{random, shuffle};
 /// As many as make an interval of the median that is not the whole range.
 const ROUNDS: u32 = 7;
 const ROUNDS_QUICK: u32 = 1;
-/// Fewer say nothing. Where a machine is so slow that all of them would take longer than
-/// they may, no further round is begun.
+/// Fewer say nothing. Where a group would take longer than it may, no further round is
+/// begun, so that all of them together take about 5 minutes on any machine.
 const ROUNDS_LEAST: u32 = 3;
 /// What an arm takes in a round besides its transfer: two processes and the warming up.
 const STARTING_SECONDS: f64 = 0.3;
 /// The same with its transfer, over a link that is slow anywhere.
 const FAR_SECONDS: f64 = 3.3;
-/// Of a first transfer. It tells how many bytes an arm's others have, so that each takes
-/// as long on any machine, and all of them together no more than 5 minutes.
-const BYTES: u64 = 768 << 20;
-const BYTES_QUICK: u64 = 128 << 20;
+/// Of a first transfer, which does not count. It tells how many bytes an arm's others
+/// have, so that each takes as long on any machine.
+const BYTES_FIRST: u64 = 128 << 20;
+/// What is served from a file: as much as it has.
+const BYTES_FILE: u64 = 768 << 20;
 /// Less would be over before both processors are at work.
 const BYTES_MIN: u64 = 128 << 20;
+/// A transfer has whole records of whatever carries it.
+const BYTES_STEP: u64 = 512 << 10;
 /// What a second of the fastest arm moves.
 const BYTES_MAX: u64 = 6 << 30;
 /// Of a transfer, unless a group asks for more.
-pub(crate) const SECONDS: f64 = 0.35;
+pub(crate) const SECONDS: f64 = 0.3;
 /// Buffers are grown and pages are there.
 const WARM_BYTES: u64 = 64 << 20;
 /// Of a transfer over the narrow link, twelve windows of it.
@@ -81,10 +84,15 @@ pub(crate) fn measure(
             arms.push(arm);
         }
     }
-    let most = plan.size(BYTES, BYTES_QUICK);
-    let share = share(&arms, most)?;
+    let share = share(&arms, plan.size(BYTES_FILE, BYTES_FIRST))?;
+    let share = share.as_ref().map(TempDir::path);
+    let sizes: HashMap<Arm, u64> = arms
+        .iter()
+        .map(|&arm| Ok((arm, bytes_of(arm, seconds, plan, share)?)))
+        .collect::<anyhow::Result<_>>()?;
     let mut samples: HashMap<Arm, Vec<Sample>> = HashMap::new();
     let (began, may_take) = (now_ns(), may_take(&arms, seconds));
+    let mut rounds = 0;
     for round in 0..plan.rounds(ROUNDS, ROUNDS_QUICK) {
         let so_far = (now_ns() - began) as f64 / NS_PER_S as f64;
         let next = so_far / f64::from(round.max(1));
@@ -94,12 +102,10 @@ pub(crate) fn measure(
         let mut order = arms.clone();
         shuffle(&mut order, &mut random(plan.seed, round));
         for arm in order {
-            let first = samples.get(&arm).and_then(|samples| samples.first());
-            let bytes = first.map_or(most, |first| bytes_of(arm, first.mb_per_s, seconds, most));
-            let sample = transfer(arm, bytes, share.as_ref().map(TempDir::path))
-                .with_context(|| arm.name())?;
+            let sample = transfer(arm, sizes[&arm], share).with_context(|| arm.name())?;
             samples.entry(arm).or_default().push(sample);
         }
+        rounds = round + 1;
     }
     let mut figure = Figure::new(name);
     describe(&mut figure, &arms, &samples);
@@ -110,8 +116,10 @@ pub(crate) fn measure(
         figure.row(&ratio.what, "ratio", &shares, ratio.wanted.map(Wanted::AtLeast));
     }
     figure.note(format!(
-        "{} MiB at first, then what takes {seconds} s; each after {} MiB to warm up",
-        most >> 20,
+        "{rounds} rounds of transfers of {} to {} MiB, each after {} MiB to warm up: what takes \
+         {seconds} s, but for links and files",
+        sizes.values().min().map_or(0, |bytes| bytes >> 20),
+        sizes.values().max().map_or(0, |bytes| bytes >> 20),
         WARM_BYTES >> 20
     ));
     Ok(figure)
@@ -123,15 +131,20 @@ fn may_take(arms: &[Arm], seconds: f64) -> f64 {
     arms.iter().map(of_arm).sum::<f64>() * f64::from(ROUNDS)
 }
 
-/// How much an arm of this rate moves in so many seconds. What is served from a file has
-/// no more than that, and a link is as slow on any machine.
+/// How much an arm moves in so many seconds. What is served from a file has no more than
+/// that, and a link is as slow on any machine.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is clamped")]
-fn bytes_of(arm: Arm, mb_per_s: f64, seconds: f64, first_bytes: u64) -> u64 {
-    if arm.far.is_some() {
-        return first_bytes;
+fn bytes_of(arm: Arm, seconds: f64, plan: &Plan, share: Option<&Path>) -> anyhow::Result<u64> {
+    match arm.far {
+        Some(Far::Narrow) => return Ok(BYTES_NARROW),
+        Some(Far::Wide) => return Ok(BYTES_WIDE),
+        None if plan.quick => return Ok(BYTES_FIRST),
+        None => {}
     }
-    let most = if matches!(arm.way, Way::File | Way::Reads) { first_bytes } else { BYTES_MAX };
-    ((mb_per_s * BYTES_PER_MB * seconds) as u64).clamp(BYTES_MIN.min(most), most)
+    let first = transfer(arm, BYTES_FIRST, share).with_context(|| arm.name())?;
+    let most = if matches!(arm.way, Way::File | Way::Reads) { BYTES_FILE } else { BYTES_MAX };
+    let bytes = ((first.mb_per_s * BYTES_PER_MB * seconds) as u64).clamp(BYTES_MIN, most);
+    Ok(bytes.next_multiple_of(BYTES_STEP))
 }
 
 fn describe(figure: &mut Figure, arms: &[Arm], samples: &HashMap<Arm, Vec<Sample>>) {
@@ -164,11 +177,7 @@ fn transfer(arm: Arm, bytes: u64, share: Option<&Path>) -> anyhow::Result<Sample
     if let Some(link) = &link {
         address = link.address();
     }
-    let (warm, bytes) = match arm.far {
-        Some(Far::Narrow) => (WARM_BYTES_NARROW, bytes.min(BYTES_NARROW)),
-        Some(Far::Wide) => (WARM_BYTES, bytes.min(BYTES_WIDE)),
-        None => (WARM_BYTES, bytes),
-    };
+    let warm = if arm.far == Some(Far::Narrow) { WARM_BYTES_NARROW } else { WARM_BYTES };
     let (warm, all) = (warm.to_string(), bytes.to_string());
     let words = arm.arguments();
     let mut words: Vec<&str> = words.iter().map(String::as_str).collect();

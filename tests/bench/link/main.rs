@@ -40,7 +40,7 @@ mod throughput;
 /// Measures the bundled proxy, `dropbed toxiproxy`.
 ///
 /// A figure is met or missed by its median; it is unsure when the interval reaches
-/// across what is wanted.
+/// across what is wanted, or there are fewer than six rounds.
 ///
 /// DROPBED_TOXIPROXY_URL=http://HOST:PORT adds a stock Toxiproxy that runs on this
 /// machine's own network as an arm of the throughput figure.
