@@ -107,6 +107,10 @@ fn main() -> ExitCode {
 const FOLD_MS: u64 = 250;
 const SECONDS_OF_KEYS: f64 = 1.0;
 
+/// A MiB of a file, which is two records, and the heads in them: under a MiB sharp the
+/// second record would get a key of its own.
+const REKEY_BYTES: u64 = (1 << 20) + (8 << 10);
+
 const CHACHA: Cipher = Cipher::Chacha;
 const AES: Cipher = Cipher::Aes;
 
@@ -175,8 +179,7 @@ fn rekey(plan: &Plan) -> anyhow::Result<Figure> {
     for cipher in [CHACHA, AES] {
         let name = cipher.name();
         let calm = Arm::sealed(Way::Push, cipher);
-        // Two records of a push do not fit under it: a key for each, twice what is asked.
-        let ratchets = Arm { rekey_bytes: Some(1 << 20), ..calm };
+        let ratchets = Arm { rekey_bytes: Some(REKEY_BYTES), ..calm };
         let folds = Arm { fold_ms: Some(FOLD_MS), ..calm };
         ratios.push(ratio(format!("rekey every 1 MiB / none, {name}"), ratchets, calm, 0.95));
         ratios.push(ratio(format!("fold every {FOLD_MS} ms / none, {name}"), folds, calm, 0.98));
