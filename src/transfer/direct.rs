@@ -329,15 +329,27 @@ impl<M> std::fmt::Debug for Messages<M> {
 #[derive(Default)]
 struct Rope {
     pieces: VecDeque<Bytes>,
+    /// Behind them, small pieces put together: a frame of a byte would be kept in forty
+    /// times its size.
+    tail: BytesMut,
     bytes: usize,
 }
 
 impl Rope {
     fn push(&mut self, piece: Bytes) {
-        if !piece.is_empty() {
-            self.bytes += piece.len();
-            self.pieces.push_back(piece);
+        if piece.is_empty() {
+            return;
         }
+        let waits = self.bytes > 0;
+        self.bytes += piece.len();
+        if waits && piece.len() <= COPIED_BYTES_MAX {
+            self.tail.extend_from_slice(&piece);
+            return;
+        }
+        if !self.tail.is_empty() {
+            self.pieces.push_back(self.tail.split().freeze());
+        }
+        self.pieces.push_back(piece);
     }
 }
 
@@ -347,7 +359,7 @@ impl Buf for Rope {
     }
 
     fn chunk(&self) -> &[u8] {
-        self.pieces.front().map_or(&[], |piece| piece)
+        self.pieces.front().map_or(&self.tail, |piece| piece)
     }
 
     fn advance(&mut self, mut count: usize) {
@@ -361,6 +373,7 @@ impl Buf for Rope {
                 self.pieces.pop_front();
             }
         }
+        self.tail.advance(count);
     }
 
     fn copy_to_bytes(&mut self, length: usize) -> Bytes {
@@ -372,6 +385,10 @@ impl Buf for Rope {
             }
             self.bytes -= length;
             return taken;
+        }
+        if self.pieces.is_empty() {
+            self.bytes -= length;
+            return self.tail.split_to(length).freeze();
         }
         let mut copied = BytesMut::with_capacity(length);
         copied.put(self.take(length));

@@ -89,6 +89,20 @@ fn data_is_never_copied() {
 }
 
 #[test]
+fn small_pieces_are_put_together() {
+    let mut rope = Rope::default();
+    let sent: Vec<u8> = (0..200_000u32).map(|at| at.to_le_bytes()[0]).collect();
+    for byte in &sent[..100_000] {
+        rope.push(Bytes::copy_from_slice(&[*byte]));
+    }
+    assert_eq!((rope.pieces.len(), rope.tail.len()), (1, 99_999));
+    rope.push(Bytes::copy_from_slice(&sent[100_000..]));
+    assert_eq!((rope.pieces.len(), rope.tail.len()), (3, 0));
+    assert_eq!(rope.copy_to_bytes(sent.len()), sent);
+    assert!(!rope.has_remaining());
+}
+
+#[test]
 fn what_is_no_message_is_an_error() {
     let error = |frames: Vec<Frame<Bytes>>| {
         let mut messages = messages(frames);
