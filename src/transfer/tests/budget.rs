@@ -24,7 +24,8 @@ const WINDOW_BYTES: u32 = 65_535;
 /// So many calls may still succeed while the unread ones come to hold their memory.
 const TRIES_MAX: u32 = 1_000;
 
-/// tonic's own client, whose windows leave answers at the serving end.
+/// tonic's own client, whose windows leave answers at the serving end. Each is used for one
+/// call: a second one would find the connection's window taken, and not be begun.
 async fn narrow(service: Direct<Service>) -> DropClient<Channel> {
     let (near, far) = tokio::io::duplex(PIPE_BYTES);
     let incoming = stream::iter([Ok::<_, std::io::Error>(far)]);
@@ -68,7 +69,6 @@ async fn reads_that_nobody_takes_use_up_the_budget_and_give_it_back() {
     let service = service(share.path());
     let client = connect(service.clone(), Deadlines::default()).await;
     let version = client.stat("f").await.unwrap().version;
-    let mut hoarder = narrow(service).await;
     let length_bytes = limits::CHUNK_BYTES_MAX;
     let read = async || Remote::read(&client, "f", version, 0, length_bytes).await;
     // What is given back is all that was taken, or the budget would shrink.
@@ -82,7 +82,9 @@ async fn reads_that_nobody_takes_use_up_the_budget_and_give_it_back() {
                 ..Default::default()
             });
             let requests: Vec<_> = requests.collect();
-            unread.push(hoarder.read(stream::iter(requests)).await.unwrap().into_inner());
+            let mut hoarder = narrow(service.clone()).await;
+            let replies = hoarder.read(stream::iter(requests)).await.unwrap().into_inner();
+            unread.push((hoarder, replies));
         }
         until_busy(read).await;
         drop(unread);
@@ -96,12 +98,13 @@ async fn so_do_pushes() {
     let service = service(share.path());
     let client = connect(service.clone(), Deadlines::default()).await;
     let version = client.stat("f").await.unwrap().version;
-    let mut hoarder = narrow(service).await;
     let mut unread = Vec::new();
     for _ in 0..STREAMS {
+        let mut hoarder = narrow(service.clone()).await;
         let (path, part_bytes) = ("f".to_owned(), limits::CHUNK_BYTES_MAX);
         let request = wire::StreamFileRequest { path, part_bytes, ..Default::default() };
-        unread.push(hoarder.stream_file(request).await.unwrap().into_inner());
+        let parts = hoarder.stream_file(request).await.unwrap().into_inner();
+        unread.push((hoarder, parts));
     }
     let push = async || {
         let request = client::PushRequest {
@@ -112,7 +115,7 @@ async fn so_do_pushes() {
         client.push(request).await?.next().await
     };
     until_busy(push).await;
-    drop((unread, hoarder));
+    drop(unread);
     assert_eq!(Remote::read(&client, "f", version, 0, 1).await.unwrap().len(), 1);
     assert_eq!(push().await.unwrap().unwrap().len(), 1);
 }
