@@ -21,8 +21,8 @@ const PREFACE_BYTES: usize = 24;
 const PREFACE_DEADLINE: Duration = Duration::from_secs(30);
 
 /// A stream with a known peer. Once it is cut, because the peer is forgotten or has too
-/// many or the daemon ends, it says good-bye, as far as the transport takes it at once, and fails: nothing
-/// is read or written any more.
+/// many or the daemon ends, it says good-bye, as far as the transport takes it at once,
+/// and fails: nothing is read or written any more.
 ///
 /// Both halves are to be polled by one task, as HTTP/2 does: the end wakes the one
 /// that polled last.

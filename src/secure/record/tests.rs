@@ -205,13 +205,13 @@ fn large_writes_are_cut_to_records() {
 fn a_record_is_the_same_from_any_parts() {
     let plain: Vec<u8> = (0..100_000u32).map(|at| at.to_le_bytes()[0]).collect();
     for suite in Suite::ALL {
-        let seal = |parts: &[&[u8]], bytes_max: usize| {
+        let seal = |parts: &[&[u8]], bytes_max: usize, used_bytes: usize| {
             let secret = Kept::new(Secret::new([7; SECRET_BYTES]));
             let mut sealer = Sealer::new(suite, secret);
             let parts: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
             let mut record = Sealed::default();
             // What was there before does not show.
-            record.room(bytes_max.min(200_000)).fill(0xa5);
+            record.room(used_bytes).fill(0xa5);
             record.clear();
             let bytes = sealer.seal_data(&parts, bytes_max, &mut record).unwrap();
             // The key is where it was after the record, too.
@@ -220,13 +220,16 @@ fn a_record_is_the_same_from_any_parts() {
         };
         for bytes_max in [1, 500, 1_023, 1_024, 1_025, 20_000, usize::MAX] {
             let small: Vec<&[u8]> = plain.chunks(100).collect();
-            let wanted = seal(&small, bytes_max);
+            let wanted = seal(&small, bytes_max, 0);
             let (head, rest) = plain.split_at(9);
             let (middle, tail) = rest.split_at(50_000);
             for parts in
                 [&[&plain[..]][..], &[head, rest], &[head, rest, &[]], &[head, middle, tail]]
             {
-                assert!(seal(parts, bytes_max) == wanted, "{suite:?}, {bytes_max} bytes");
+                for used_bytes in [0, 300, 2 * plain.len()] {
+                    let sealed = seal(parts, bytes_max, used_bytes);
+                    assert!(sealed == wanted, "{suite:?}, {bytes_max}, {used_bytes} bytes");
+                }
             }
         }
     }
